@@ -1,0 +1,25 @@
+"""The GDB side of pyext: describes the target, parses arguments, prints what the library answers.
+
+Nothing here knows how CPython works; nothing in the library knows GDB.
+"""
+
+from . import command, native, parameters, session
+from .commands import frames, info, printing, threads  # noqa: F401  (importing a family declares its commands)
+
+
+def load(here):
+    """Register everything. `here` is the directory of pyext.py."""
+    native.HERE = here
+    parameters.register()
+    command.register_all()
+    session.connect_events()
+    from . import frame_filter, printers
+
+    frame_filter.register()
+    printers.register()
+
+
+def unload():
+    """Undo what would be there twice if the script is sourced again."""
+    session.disconnect_events()
+    session.close_all()

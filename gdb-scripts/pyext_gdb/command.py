@@ -1,0 +1,113 @@
+"""The registry of commands: one declaration gives the parser, the help and the completion."""
+
+import argparse
+import collections
+
+import gdb
+
+from . import native
+
+_commands = []
+
+Option = collections.namedtuple("Option", "flags keywords")
+
+
+def option(*flags, **keywords):
+    """An option of a command, in the words of argparse."""
+    return Option(flags, keywords)
+
+
+JSON = option("--json", action="store_true", help="answer in JSON (docs/json-schema.md)")
+LIMIT = option("--limit", type=int, metavar="N", help="at most N frames of each thread")
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse that neither prints nor exits."""
+
+    def error(self, message):
+        raise gdb.GdbError("%s: %s. Type: help %s" % (self.prog, message, self.prog))
+
+
+class _Command(gdb.Command):
+    def __init__(self, name, function, options, rest, complete_rest):
+        self.name, self.function, self.options, self.rest = name, function, options, rest
+        self.complete_rest = complete_rest
+        self.parser = _Parser(prog=name, add_help=False, allow_abbrev=False)
+        for one in options:
+            self.parser.add_argument(*one.flags, **one.keywords)
+        self.__doc__ = self._help()
+        super().__init__(name, gdb.COMMAND_STACK, gdb.COMPLETE_NONE)
+
+    def _help(self):
+        doc = "\n".join(line.strip() for line in self.function.__doc__.strip().splitlines())
+        usage = self.name + "".join(" [%s]" % self._synopsis(o) for o in self.options)
+        lines = [doc, "", "Usage: %s%s" % (usage, " " + self.rest if self.rest else "")]
+        for one in self.options:
+            lines.append("  %-14s %s" % (self._synopsis(one), one.keywords["help"]))
+        return "\n".join(lines)
+
+    @staticmethod
+    def _synopsis(one):
+        metavar = one.keywords.get("metavar")
+        return one.flags[-1] + (" " + metavar if metavar else "")
+
+    def invoke(self, argument, from_tty):
+        self.dont_repeat()
+        words, rest = self._split(argument)
+        options = vars(self.parser.parse_args(words))
+        try:
+            self.function(rest, **options)
+        except native.Bug as e:
+            raise gdb.GdbError("%s: %s\nThis is a bug of pyext; GDB and the process are not affected." % (self.name, e))
+
+    def _split(self, argument):
+        """Options come first; what follows stays as it was typed: a path may have quotes and blanks."""
+        if not self.rest:
+            return gdb.string_to_argv(argument), ""
+        words, rest = [], argument.strip()
+        valued = {flag for o in self.options if "metavar" in o.keywords for flag in o.flags}
+        while rest.startswith("-") and not rest.lstrip("-")[:1].isdigit():
+            word, _, rest = rest.partition(" ")
+            words.append(word)
+            rest = rest.lstrip()
+            if word in valued:
+                word, _, rest = rest.partition(" ")
+                words.append(word)
+                rest = rest.lstrip()
+        return words, rest
+
+    def complete(self, text, word):
+        """GDB breaks words at `-` and more: candidates are given less what it already has."""
+        last = text.split(" ")[-1]
+        candidates = [flag for o in self.options for flag in o.flags if flag.startswith("--")]
+        if self.complete_rest and not last.startswith("-"):
+            try:
+                candidates = self.complete_rest(last)
+            except (gdb.error, native.Bug):
+                candidates = []
+        head = len(last) - len(word)
+        return [c[head:] for c in candidates if c.startswith(last)]
+
+
+def command(name, options=(), rest=None, complete=None):
+    """Declare a command. `rest` names what follows the options; `complete(text)` gives candidates for it.
+
+    The function is called with that text and one keyword per option; its docstring is the help.
+    """
+
+    def declare(function):
+        _commands.append((name, function, tuple(options), rest, complete))
+        return function
+
+    return declare
+
+
+def register_all():
+    """Make the declared commands GDB's. Done again when another script has taken their names."""
+    for declaration in _commands:
+        _Command(*declaration)
+
+
+def write(text):
+    """Print to GDB's own output, which pages and redirects."""
+    gdb.write(text.encode("utf-8", "backslashreplace").decode("utf-8"))

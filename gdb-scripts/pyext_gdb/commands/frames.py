@@ -1,0 +1,49 @@
+"""py-bt, py-bt-full, py-up, py-down, py-frame."""
+
+import gdb
+
+from .. import session
+from ..command import JSON, LIMIT, command, option, write
+
+ALL = option("--all", action="store_true", help="every thread, each under a heading")
+LOCALS = option("--locals", action="store_true", help="all local variables under each frame")
+
+
+@command("py-bt", [ALL, LOCALS, LIMIT, JSON])
+def py_bt(_rest, all, locals, limit, json):
+    """Display the Python stack of the selected thread, innermost frame first.
+
+    Each frame has the index that py-frame takes, its arguments, file and line, and the line's text.
+    """
+    write(session.ask("bt", all, all=all, locals=locals, limit=limit, json=json)["text"])
+
+
+@command("py-bt-full", [ALL, LIMIT, JSON])
+def py_bt_full(_rest, all, limit, json):
+    """Display the Python stack of the selected thread with all local variables of each frame."""
+    write(session.ask("bt", all, all=all, locals=True, limit=limit, json=json)["text"])
+
+
+def _number(name, text, default):
+    try:
+        return int(text, 0) if text else default
+    except ValueError:
+        raise gdb.GdbError("%s: '%s' is no number. Type: help %s" % (name, text, name))
+
+
+@command("py-up", [JSON], rest="[N]")
+def py_up(rest, json):
+    """Select and print the Python stack frame that called this one (if any), or the Nth one up."""
+    write(session.ask("frame", index=_number("py-up", rest, 1), relative=True, json=json)["text"])
+
+
+@command("py-down", [JSON], rest="[N]")
+def py_down(rest, json):
+    """Select and print the Python stack frame called by this one (if any), or the Nth one down."""
+    write(session.ask("frame", index=-_number("py-down", rest, 1), relative=True, json=json)["text"])
+
+
+@command("py-frame", [JSON], rest="[N]")
+def py_frame(rest, json):
+    """Select and print the Python stack frame with index N of py-bt; without N, print the selected one."""
+    write(session.ask("frame", index=_number("py-frame", rest, None), json=json)["text"])

@@ -1,0 +1,38 @@
+"""py-list, py-locals, py-print."""
+
+import re
+
+import gdb
+
+from .. import session
+from ..command import JSON, command, write
+
+
+@command("py-list", [JSON], rest="[N | N,M]")
+def py_list(rest, json):
+    """List the Python source around the selected frame's line; from line N; or lines N to M."""
+    match = re.fullmatch(r"(?:(\d+)(?:\s*,?\s*(\d+))?)?", rest.strip())
+    if not match:
+        raise gdb.GdbError("py-list: '%s' is neither N nor N,M. Type: help py-list" % rest)
+    start, end = (int(n) if n else None for n in match.groups())
+    write(session.ask("list", start=start, end=end, json=json)["text"])
+
+
+@command("py-locals", [JSON])
+def py_locals(_rest, json):
+    """Print all local variables of the selected Python frame, cell and free variables among them."""
+    write(session.ask("locals", json=json)["text"])
+
+
+def _names(_text):
+    return session.ask("names")["data"]
+
+
+@command("py-print", [JSON], rest="NAME | PATH", complete=_names)
+def py_print(rest, json):
+    """Look up a Python name in the selected frame and print its value.
+
+    Locals come first, then cells and free variables, globals, builtins. A path goes on from there:
+    py-print self.pool._queue[0]['key']
+    """
+    write(session.ask("print", name=rest, json=json)["text"])

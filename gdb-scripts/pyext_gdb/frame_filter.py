@@ -1,0 +1,5 @@
+"""Python in GDB's own backtrace."""
+
+
+def register():
+    """Register the frame filter."""

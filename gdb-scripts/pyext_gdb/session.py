@@ -1,0 +1,120 @@
+"""One library session per target, made at the first question and dropped when the target is another one."""
+
+import gdb
+
+from . import native, parameters, target
+
+_sessions = {}
+#: The Python frame that the user has selected: {thread: (index, stack pointer of GDB's frame then)}.
+_selected = {}
+
+
+def current():
+    """The session of the selected inferior."""
+    inferior = gdb.selected_inferior()
+    key = target.key(inferior)
+    if key is None:
+        raise gdb.GdbError("No process and no core. Type: attach PID, or: core-file FILE")
+    known = _sessions.get(inferior.num)
+    if known and known[0] == key:
+        return known[1]
+    close(inferior.num)
+    description, read = target.description(inferior)
+    session = native.Session(description, read)
+    _sessions[inferior.num] = (key, session)
+    return session
+
+
+def ask(command, everything=False, **options):
+    """Put a question about the selected thread, or about all threads, and return the answer."""
+    session = current()
+    inferior = gdb.selected_inferior()
+    thread = gdb.selected_thread()
+    request = {
+        "command": command,
+        "options": options,
+        "threads": target.threads(inferior, everything),
+        "thread": thread.num if thread else None,
+        "frame": selected_frame(),
+        "native_sp": target.selected_stack_pointer(),
+        "stock": parameters.stock(),
+        "substitute": target.substitutes(),
+        "directories": target.directories(),
+    }
+    answer = session.query(request)
+    if "select" in answer:
+        select(answer["select"])
+    return answer
+
+
+def selected_frame():
+    """The index of the Python frame that was selected here, if GDB's own selection has not changed since."""
+    thread = gdb.selected_thread()
+    index, sp = _selected.get(thread.global_num if thread else None, (None, None))
+    return index if index is not None and sp == target.selected_stack_pointer() else None
+
+
+def select(selection):
+    """Remember the selected Python frame, and select the C frame that runs it, where there is one."""
+    thread = gdb.selected_thread()
+    level = selection.get("level")
+    if level is not None:
+        gdb.execute("frame level %d" % level, to_string=True)
+    _selected[thread.global_num] = (selection["frame"], target.selected_stack_pointer())
+
+
+def close(number):
+    """Forget the session of inferior `number`."""
+    known = _sessions.pop(number, None)
+    if known:
+        known[1].close()
+
+
+def close_all():
+    """Forget everything."""
+    for number in list(_sessions):
+        close(number)
+    _selected.clear()
+
+
+def _on_change(_event=None):
+    """The target has run, or its memory was changed: what is known of it is stale."""
+    _selected.clear()
+    for _, session in _sessions.values():
+        session.invalidate()
+
+
+def _on_exit(event):
+    _selected.clear()
+    close(event.inferior.num if getattr(event, "inferior", None) else gdb.selected_inferior().num)
+
+
+def _on_new_objfile(_event):
+    # The interpreter may only now have been mapped, or the process may have called exec.
+    close_all()
+
+
+_EVENTS = [
+    ("cont", _on_change),
+    ("stop", _on_change),
+    ("memory_changed", _on_change),
+    ("inferior_call", _on_change),
+    ("exited", _on_exit),
+    ("new_objfile", _on_new_objfile),
+    ("clear_objfiles", _on_new_objfile),
+]
+
+
+def connect_events():
+    """Listen for what makes answers stale."""
+    for name, handler in _EVENTS:
+        getattr(gdb.events, name).connect(handler)
+
+
+def disconnect_events():
+    """Stop listening."""
+    for name, handler in _EVENTS:
+        try:
+            getattr(gdb.events, name).disconnect(handler)
+        except (ValueError, gdb.error):
+            pass

@@ -1,0 +1,178 @@
+"""What GDB knows of its target, in the words of the library's requests."""
+
+import os
+import re
+
+import gdb
+
+
+def parameter(name, default=None):
+    """A GDB parameter, where this GDB has it."""
+    try:
+        return gdb.parameter(name)
+    except (gdb.error, RuntimeError):
+        return default
+
+
+def connection_type(inferior):
+    """`native`, `core`, `remote`, ...; None where nothing runs."""
+    connection = getattr(inferior, "connection", None)
+    if connection is not None:
+        return connection.type
+    if hasattr(inferior, "connection"):
+        return None
+    # GDB 10 has no Inferior.connection.
+    text = gdb.execute("info inferiors", to_string=True)
+    match = re.search(r"^\*.*?\d+ \((\w[\w-]*)", text, re.M)
+    return match.group(1) if match else None
+
+
+def core_path(inferior):
+    """The core file that is looked at."""
+    corefile = getattr(inferior, "corefile", None)
+    if corefile is not None:
+        return os.path.abspath(corefile.filename)
+    match = re.search(r"Local core dump file:\n\s*`(.*)', file type", gdb.execute("info files", to_string=True))
+    return os.path.abspath(match.group(1)) if match else None
+
+
+def key(inferior):
+    """What tells one target from another."""
+    kind = connection_type(inferior)
+    if kind is None or inferior.pid == 0 and kind != "core":
+        return None
+    core = core_path(inferior) if kind == "core" else None
+    stamp = None
+    if core:
+        try:
+            stamp = os.stat(core).st_mtime
+        except OSError:
+            pass
+    return (inferior.num, kind, inferior.pid, core, stamp)
+
+
+def description(inferior):
+    """The target for pyext_session_open, and the function that reads it where only GDB can."""
+    kind = connection_type(inferior)
+    native = kind == "native"
+    result = {
+        "pid": inferior.pid if native else None,
+        "core": core_path(inferior) if kind == "core" else None,
+        "executable": inferior.progspace.filename,
+        "debug_directories": [d for d in (parameter("debug-file-directory") or "").split(":") if d],
+        "sysroot": parameter("sysroot") or "",
+        "debuginfod": parameter("debuginfod enabled") in ("on", True),
+    }
+    if native or result["core"]:
+        return result, None
+    result["modules"] = _sharedlibraries()
+    return result, lambda address, length: bytes(inferior.read_memory(address, length))
+
+
+def _sharedlibraries():
+    """Path and address range of what GDB has loaded, where neither /proc nor a core's notes tell."""
+    modules = []
+    for line in gdb.execute("info sharedlibrary", to_string=True).splitlines():
+        match = re.match(r"(0x[0-9a-f]+)\s+(0x[0-9a-f]+)\s+\S+(?:\s+\(\*\))?\s+(/.*)", line)
+        if match:
+            modules.append([match.group(3), int(match.group(1), 16), int(match.group(2), 16)])
+    return modules
+
+
+def _register(frame, name):
+    try:
+        return int(frame.read_register(name)) & 0xFFFFFFFFFFFFFFFF
+    except (ValueError, gdb.error):
+        return None
+
+
+def _pthread(thread, frame):
+    """pthread_self() in that thread: the thread pointer on x86-64, or what libthread_db says."""
+    value = _register(frame, "fs_base")
+    if value:
+        return value
+    try:
+        return int.from_bytes(thread.handle()[:8], "little")
+    except (gdb.error, AttributeError):
+        return None
+
+
+def _signed(value):
+    return value - (1 << 64) if value is not None and value >= 1 << 63 else value
+
+
+def _describe(thread):
+    """The selected thread."""
+    try:
+        frame = gdb.newest_frame()
+    except gdb.error:
+        frame = None  # it runs (non-stop), or its stack cannot be read at all
+    result = {"gdb": thread.num, "lwp": thread.ptid[1] or thread.ptid[2]}
+    if frame is not None:
+        result.update(
+            pthread=_pthread(thread, frame),
+            pc=frame.pc(),
+            sp=_register(frame, "rsp"),
+            orig_rax=_signed(_register(frame, "orig_rax")),
+            args=[_register(frame, "rdi") or 0],
+        )
+    return result
+
+
+class _KeepSelection:
+    """Selecting a thread drops the selected frame: put both back."""
+
+    def __enter__(self):
+        self.thread = gdb.selected_thread()
+        try:
+            self.frame = gdb.selected_frame()
+        except gdb.error:
+            self.frame = None
+
+    def __exit__(self, *_):
+        if self.thread is not None and self.thread.is_valid():
+            self.thread.switch()
+            if self.frame is not None and self.frame.is_valid():
+                self.frame.select()
+
+
+def threads(inferior, everything):
+    """The selected thread, or all."""
+    selected = gdb.selected_thread()
+    if selected is None:
+        raise gdb.GdbError("No thread is selected. `info threads` lists them.")
+    if not everything:
+        return [_describe(selected)]
+    result = []
+    with _KeepSelection():
+        for thread in inferior.threads():
+            if thread.is_valid():
+                thread.switch()
+                result.append(_describe(thread))
+    return result
+
+
+def selected_stack_pointer():
+    """The stack pointer of the selected frame, if the user has gone up from the newest one."""
+    try:
+        frame = gdb.selected_frame()
+        return None if frame == gdb.newest_frame() else _register(frame, "rsp")
+    except gdb.error:
+        return None
+
+
+def substitutes():
+    """`set substitute-path`: no gdb.parameter, only `show` tells."""
+    text = gdb.execute("show substitute-path", to_string=True)
+    return re.findall(r"^ *`(.*)' -> `(.*)'\.$", text, re.M)
+
+
+def directories():
+    """`directory`: where GDB looks for sources. $cdir means nothing for Python."""
+    result = []
+    for part in (parameter("directories") or "").split(":"):
+        if part == "$cwd":
+            result.append(os.getcwd())
+        elif part and part != "$cdir":
+            result.append(part)
+    return result

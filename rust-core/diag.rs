@@ -1,0 +1,35 @@
+//! What an analysis has to say beside its value.
+
+use crate::limits;
+use serde::Serialize;
+use std::cell::RefCell;
+
+/// One remark: something that could not be read, or two sources that disagree.
+#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// A sentence for a person.
+    pub what: String,
+    /// The place it speaks of: an address, a file, a thread.
+    #[serde(rename = "where")]
+    pub at: String,
+}
+
+/// Collects remarks, each once and at most [`limits::DIAGNOSTICS`] of them.
+#[derive(Debug, Default)]
+pub struct Diagnostics(RefCell<Vec<Diagnostic>>);
+
+impl Diagnostics {
+    /// Adds a remark; one that is there already is not added again.
+    pub fn add(&self, what: impl Into<String>, at: impl Into<String>) {
+        let new = Diagnostic { what: what.into(), at: at.into() };
+        let mut all = self.0.borrow_mut();
+        if all.len() < limits::DIAGNOSTICS && !all.contains(&new) {
+            all.push(new);
+        }
+    }
+
+    /// All remarks so far.
+    pub fn all(&self) -> Vec<Diagnostic> {
+        self.0.borrow().clone()
+    }
+}

@@ -1,0 +1,156 @@
+//! What an offset cannot say: how things are coded, per generation of CPython.
+
+use crate::locate::Version;
+
+/// How Python frames are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frames {
+    /// Heap objects linked by `f_back` (3.10 and older).
+    Objects,
+    /// `_PyInterpreterFrame` in the thread's data stack (3.11, bpo-44590).
+    Interpreter {
+        /// Frames whose `owner` is at least this are no Python frames: 3.12 and 3.13 mark the
+        /// entry frame of an evaluation loop with `FRAME_OWNED_BY_CSTACK` (3), 3.14 and later with
+        /// `FRAME_OWNED_BY_INTERPRETER` (3). 3.11 has none.
+        shim_owner: Option<u8>,
+    },
+}
+
+/// How a code object maps instructions to lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineTable {
+    /// `co_lnotab`, unsigned line steps (2.7).
+    LnotabUnsigned,
+    /// `co_lnotab`, signed line steps (3.6, bpo-26107).
+    LnotabSigned,
+    /// `co_linetable` of 3.10 (PEP 626): pairs of code size and line step.
+    Lines310,
+    /// `co_linetable` of 3.11 (PEP 657): locations as variable-length integers.
+    Locations,
+}
+
+/// How an `int` is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ints {
+    /// The sign is that of `ob_size`.
+    SignedSize,
+    /// `lv_tag`: digits << 3 | sign (3.12, gh-101291).
+    Tagged,
+}
+
+/// How text is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Text {
+    /// 2.7: `str` is bytes, `unicode` points at 2- or 4-byte units.
+    Python2,
+    /// PEP 393.
+    Flexible,
+}
+
+/// How a dict's entries are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DictKeys {
+    /// One open table of (hash, key, value) (2.7).
+    OpenTable,
+    /// Indices whose width follows from `dk_size` (3.6, bpo-27350).
+    Sized,
+    /// `dk_log2_size`, `dk_log2_index_bytes`, `dk_kind` (3.11, bpo-46845).
+    Log2,
+}
+
+/// Where an instance's attributes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstanceDict {
+    /// At `tp_dictoffset` only.
+    Offset,
+    /// 3.11: for `Py_TPFLAGS_MANAGED_DICT` types, values 4 words and dict 3 words before.
+    Words311,
+    /// 3.12: one word, 3 before: a dict, or values with the low bit set.
+    Word312,
+    /// 3.13 (gh-115776): a dict pointer this many words before, inline values after the object.
+    Inline {
+        /// 3, or 1 in free-threaded builds.
+        words_before: u64,
+    },
+}
+
+/// The rules of one build.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Frames.
+    pub frames: Frames,
+    /// Line tables.
+    pub lines: LineTable,
+    /// Bytes that one step of `f_lasti` means: 1, or 2 in 3.10 (bpo-27129).
+    pub lasti_unit: i64,
+    /// Bits to clear in a `_PyStackRef` (3.14, gh-117139): deferred and integer tags.
+    pub stackref_tag: u64,
+    /// Integers.
+    pub ints: Ints,
+    /// Text.
+    pub text: Text,
+    /// Dicts.
+    pub keys: DictKeys,
+    /// A split table's values are in the order of its keys, without an order of their own
+    /// (3.10 and older).
+    pub values_in_key_order: bool,
+    /// Attributes.
+    pub attributes: InstanceDict,
+    /// Outside of functions, `f_locals` is the namespace alone, or, while a comprehension that was
+    /// inlined there runs, the fast locals alone (3.13, PEP 667); before, both were merged.
+    pub namespace_locals: bool,
+    /// Python 2: its types and its way to write values.
+    pub python2: bool,
+    /// A free-threaded build.
+    pub free_threaded: bool,
+    /// `repr` of an exception with one argument ends in a comma (3.6 and older, bpo-30399).
+    pub exception_comma: bool,
+}
+
+/// The rules for `version`, or `None` for one that is not known. A 32-byte header means a
+/// free-threaded build from 3.13 on; before, it means `Py_TRACE_REFS`.
+pub fn rules(version: &Version, header: u64) -> Option<Rules> {
+    let minor = match (version.major, version.minor) {
+        (2, 7) => 0,
+        (3, minor @ 6..=15) => minor,
+        _ => return None,
+    };
+    let free_threaded = minor >= 13 && header == 32;
+    Some(Rules {
+        frames: match minor {
+            0..=10 => Frames::Objects,
+            11 => Frames::Interpreter { shim_owner: None },
+            _ => Frames::Interpreter { shim_owner: Some(3) },
+        },
+        lines: match minor {
+            0 => LineTable::LnotabUnsigned,
+            1..=9 => LineTable::LnotabSigned,
+            10 => LineTable::Lines310,
+            _ => LineTable::Locations,
+        },
+        lasti_unit: if minor == 10 { 2 } else { 1 },
+        stackref_tag: match minor {
+            14.. => 3,
+            13 if free_threaded => 1,
+            _ => 0,
+        },
+        ints: if minor >= 12 { Ints::Tagged } else { Ints::SignedSize },
+        text: if minor == 0 { Text::Python2 } else { Text::Flexible },
+        keys: match minor {
+            0 => DictKeys::OpenTable,
+            1..=10 => DictKeys::Sized,
+            _ => DictKeys::Log2,
+        },
+        values_in_key_order: minor <= 10,
+        attributes: match minor {
+            0..=10 => InstanceDict::Offset,
+            11 => InstanceDict::Words311,
+            12 => InstanceDict::Word312,
+            _ => InstanceDict::Inline { words_before: if free_threaded { 1 } else { 3 } },
+        },
+        namespace_locals: minor >= 13,
+        python2: minor == 0,
+        free_threaded,
+        exception_comma: minor <= 6,
+    })
+}

@@ -1,0 +1,32 @@
+//! pyext: reads CPython processes and cores for a debugger.
+//!
+//! The library knows nothing of GDB: a host describes a target and asks questions through the few
+//! functions of [`abi`]. Layers, each using only those before it:
+//!
+//! 1. [`error`], [`diag`], [`bytes`], [`limits`]: the vocabulary.
+//! 2. [`process`]: where bytes come from.
+//! 3. [`image`]: what is mapped: ELF, symbols, DWARF, separate debug files.
+//! 4. [`locate`]: where CPython is, and which one.
+//! 5. [`layout`]: where fields are in it.
+//! 6. [`objects`]: what an object says.
+//! 7. [`runtime`]: interpreters, threads, the GIL.
+//! 8. [`stack`]: Python frames, lines, variables.
+//! 9. [`session`]: one target, kept between questions; answers as values.
+//! 10. [`report`]: those values as text and JSON.
+//! 11. [`abi`]: the C boundary.
+
+#[allow(unsafe_code)]
+pub mod abi;
+pub mod bytes;
+pub mod diag;
+pub mod error;
+pub mod image;
+pub mod layout;
+pub mod limits;
+pub mod locate;
+pub mod objects;
+pub mod process;
+pub mod report;
+pub mod runtime;
+pub mod session;
+pub mod stack;

@@ -1,0 +1,46 @@
+//! Every cap on what the target can make this library do, in one place.
+//!
+//! Sizes, counts and chains in the target are claims, not facts: each walk stops at its cap and
+//! says so.
+
+/// Interpreters in one runtime.
+pub const INTERPRETERS: usize = 4096;
+/// Thread states in one interpreter.
+pub const THREADS: usize = 65_536;
+/// Python frames in one thread. The deepest recursion that CPython allows by default is 1,000;
+/// programs raise it to some 100,000.
+pub const FRAMES: usize = 400_000;
+/// Names in one code object.
+pub const CODE_NAMES: usize = 65_536;
+/// Bytes of one line table.
+pub const LINE_TABLE: usize = 16 << 20;
+/// Bytes of a C string such as `tp_name`.
+pub const C_STRING: usize = 512;
+/// Bases between a type and `object`.
+pub const BASES: usize = 256;
+/// Entries of one dict or set that a walk looks at.
+pub const DICT_ENTRIES: usize = 16 << 20;
+/// Characters of one value in the answers, unless the user asks for more.
+pub const VALUE_CHARS: usize = 1024;
+/// Characters of one variable in the text of a stack.
+pub const STACK_VALUE_CHARS: usize = 160;
+/// Characters of one value when the user asks for all of it.
+pub const VALUE_CHARS_MAX: usize = 4 << 20;
+/// Digits (of 30 bits) of an int that is converted to decimal; longer ones print in hexadecimal.
+pub const INT_DIGITS: usize = 4096;
+/// Characters of a name (function, file, variable, type).
+pub const NAME_CHARS: usize = 4096;
+/// Pages that the page cache keeps.
+pub const CACHE_PAGES: usize = 4096;
+/// Remarks that one answer carries.
+pub const DIAGNOSTICS: usize = 200;
+/// Bytes of one source file that is read to show a line.
+pub const SOURCE_FILE: u64 = 32 << 20;
+/// Bytes of `/proc/PID/maps` or of the notes of a core.
+pub const MAPS: usize = 64 << 20;
+/// Native frames in one thread.
+pub const NATIVE_FRAMES: usize = 200_000;
+/// Bytes of writable image data that a structural scan reads.
+pub const SCAN: u64 = 512 << 20;
+/// Bytes of one mapped ELF file that is read as a whole.
+pub const ELF_FILE: u64 = 2 << 30;

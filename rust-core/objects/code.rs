@@ -1,0 +1,199 @@
+//! Code objects: names, arguments, where lines are.
+
+use super::lines;
+use super::text::Text;
+use super::{Kind, Objects};
+use crate::bytes::Addr;
+use crate::error::{Error, Result};
+use crate::limits;
+use std::rc::Rc;
+
+/// `co_flags` (Include/code.h).
+const OPTIMIZED: u64 = 0x1;
+const VARARGS: u64 = 0x4;
+const VARKEYWORDS: u64 = 0x8;
+
+/// `co_localspluskinds` (Include/internal/pycore_code.h, 3.11 and later).
+const FAST_HIDDEN: u8 = 0x10;
+const FAST_CELL: u8 = 0x40;
+const FAST_FREE: u8 = 0x80;
+
+/// How a slot of a frame's locals is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The value itself.
+    Fast,
+    /// A cell that holds the value. Before `MAKE_CELL` has run (3.11 and later) it can still be
+    /// the argument itself.
+    Cell,
+    /// A cell of an enclosing function.
+    Free,
+}
+
+/// One slot of a frame's `localsplus`.
+#[derive(Debug, Clone)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// How to read it.
+    pub place: Place,
+    /// Index in `localsplus`.
+    pub index: usize,
+    /// Not visible to the user: the iteration variable of an inlined comprehension outside of a
+    /// function (3.12, PEP 709).
+    pub hidden: bool,
+}
+
+/// What is known of a code object.
+#[derive(Debug)]
+pub struct Code {
+    /// Where it is.
+    pub addr: Addr,
+    /// `co_name`.
+    pub name: String,
+    /// `co_qualname` (3.11 and later).
+    pub qualname: Option<String>,
+    /// `co_filename`.
+    pub file: Option<Text>,
+    /// `co_firstlineno`.
+    pub firstlineno: i64,
+    /// Slots of `localsplus`.
+    pub variables: Vec<Variable>,
+    /// Names of the arguments in the order of the signature, `*` and `**` ones included.
+    pub arguments: Vec<String>,
+    /// Locals are in `localsplus`, not in a dict (false for modules and class bodies).
+    pub optimized: bool,
+    /// `co_stacksize`.
+    pub stacksize: u64,
+    /// Bytes of code before the first traceable instruction (3.11 and later).
+    pub firsttraceable: u64,
+    line_table: Option<Vec<u8>>,
+}
+
+impl Code {
+    /// The line of the instruction at byte `offset`, if the table tells.
+    pub fn line(&self, objects: &Objects, offset: i64) -> Option<i64> {
+        lines::line_at(self.line_table.as_deref()?, objects.layout.rules.lines, self.firstlineno, offset)
+    }
+}
+
+impl Objects {
+    /// The code object at `addr`.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if there is none; a part of it that cannot be read is left out.
+    pub fn code(&self, addr: Addr) -> Result<Rc<Code>> {
+        if let Some(known) = self.codes.borrow().get(&addr) {
+            return Ok(Rc::clone(known));
+        }
+        let ty = self.type_of(addr)?;
+        if ty.kind != Kind::Code {
+            return Err(Error::Corrupt { what: "a code object", addr });
+        }
+        let fields = &self.layout.code;
+        let name = self
+            .pointer(addr, &fields.co_name)
+            .and_then(|n| self.name(n))
+            .unwrap_or_else(|_| "<unreadable name>".to_owned());
+        let flags = self.uint(addr, &fields.co_flags)?;
+        let variables = if fields.co_localsplusnames.exists() { self.localsplus(addr) } else { self.split_names(addr) }
+            .unwrap_or_default();
+        let code = Rc::new(Code {
+            addr,
+            name,
+            qualname: self.pointer(addr, &fields.co_qualname).and_then(|n| self.name(n)).ok(),
+            file: self.pointer(addr, &fields.co_filename).and_then(|n| self.path(n)).ok(),
+            firstlineno: self.int(addr, &fields.co_firstlineno).unwrap_or(0),
+            arguments: self.arguments(addr, flags, &variables).unwrap_or_default(),
+            variables,
+            optimized: flags & OPTIMIZED != 0,
+            stacksize: self.uint(addr, &fields.co_stacksize).unwrap_or(0),
+            firsttraceable: self.uint(addr, &fields.co_firsttraceable).unwrap_or(0).saturating_mul(2),
+            line_table: self.line_table(addr).ok(),
+        });
+        let mut codes = self.codes.borrow_mut();
+        if codes.len() < limits::CODE_NAMES {
+            codes.insert(addr, Rc::clone(&code));
+        }
+        Ok(code)
+    }
+
+    /// A file name. Python 2's are bytes: taken as UTF-8, other bytes by `surrogateescape`.
+    fn path(&self, addr: Addr) -> Result<Text> {
+        match self.type_of(addr)?.kind {
+            Kind::Str | Kind::Unicode2 => self.text(addr, limits::NAME_CHARS),
+            Kind::Str2 | Kind::Bytes => {
+                let mut points = Vec::new();
+                for chunk in self.raw_bytes(addr, limits::NAME_CHARS)?.0.utf8_chunks() {
+                    points.extend(chunk.valid().chars().map(u32::from));
+                    points.extend(chunk.invalid().iter().map(|b| 0xdc00 + u32::from(*b)));
+                }
+                Ok(Text { len: points.len(), points })
+            }
+            _ => Err(Error::Corrupt { what: "a file name", addr }),
+        }
+    }
+
+    fn line_table(&self, addr: Addr) -> Result<Vec<u8>> {
+        let fields = &self.layout.code;
+        let slot = if fields.co_linetable.exists() { &fields.co_linetable } else { &fields.co_lnotab };
+        let table = self.pointer(addr, slot)?;
+        if !matches!(self.type_of(table)?.kind, Kind::Bytes | Kind::Str2) {
+            return Err(Error::Corrupt { what: "a line table", addr: table });
+        }
+        Ok(self.raw_bytes(table, limits::LINE_TABLE)?.0)
+    }
+
+    fn names(&self, tuple: Addr) -> Result<Vec<String>> {
+        let (items, len) = self.tuple(tuple, limits::CODE_NAMES)?;
+        if len > limits::CODE_NAMES {
+            return Err(Error::Corrupt { what: "a tuple of names", addr: tuple });
+        }
+        Ok(items.into_iter().map(|n| self.name(n).unwrap_or_else(|_| "<unreadable name>".to_owned())).collect())
+    }
+
+    /// 3.11 and later: one tuple of names, one byte of kind for each.
+    fn localsplus(&self, addr: Addr) -> Result<Vec<Variable>> {
+        let fields = &self.layout.code;
+        let names = self.names(self.pointer(addr, &fields.co_localsplusnames)?)?;
+        let kinds = self.raw_bytes(self.pointer(addr, &fields.co_localspluskinds)?, names.len())?.0;
+        Ok(names
+            .into_iter()
+            .zip(kinds)
+            .enumerate()
+            .map(|(index, (name, kind))| Variable {
+                name,
+                place: match kind {
+                    k if k & FAST_FREE != 0 => Place::Free,
+                    k if k & FAST_CELL != 0 => Place::Cell,
+                    _ => Place::Fast,
+                },
+                index,
+                hidden: kind & FAST_HIDDEN != 0,
+            })
+            .collect())
+    }
+
+    /// 3.10 and older: three tuples, and one slot of a frame for each of their names.
+    fn split_names(&self, addr: Addr) -> Result<Vec<Variable>> {
+        let fields = &self.layout.code;
+        let mut all = Vec::new();
+        for (slot, place) in
+            [(&fields.co_varnames, Place::Fast), (&fields.co_cellvars, Place::Cell), (&fields.co_freevars, Place::Free)]
+        {
+            for name in self.names(self.pointer(addr, slot)?)? {
+                all.push(Variable { name, place, index: all.len(), hidden: false });
+            }
+        }
+        Ok(all)
+    }
+
+    fn arguments(&self, addr: Addr, flags: u64, variables: &[Variable]) -> Result<Vec<String>> {
+        let fields = &self.layout.code;
+        let positional = self.uint(addr, &fields.co_argcount)?;
+        let keyword = if fields.co_kwonlyargcount.exists() { self.uint(addr, &fields.co_kwonlyargcount)? } else { 0 };
+        let stars = u64::from(flags & VARARGS != 0) + u64::from(flags & VARKEYWORDS != 0);
+        let count = usize::try_from(positional.saturating_add(keyword).saturating_add(stars)).unwrap_or(usize::MAX);
+        Ok(variables.iter().take(count).map(|v| v.name.clone()).collect())
+    }
+}

@@ -1,0 +1,358 @@
+//! What a Python object says: its type, its value, its attributes; one file per kind of object.
+//!
+//! Everything here reads hostile bytes: lengths are claims, chains are capped, nothing recurses
+//! over target data.
+
+pub mod attributes;
+pub mod code;
+pub mod dict;
+pub mod lines;
+pub mod number;
+pub mod repr;
+pub mod sequence;
+pub mod set;
+pub mod text;
+
+use crate::bytes::Addr;
+use crate::error::{Error, Result};
+use crate::layout::{Layout, Slot};
+use crate::limits;
+use crate::locate::Located;
+use crate::process::Cache;
+use code::Code;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// What an object is, as far as decoding it goes. Subclasses are of the kind of their nearest
+/// built-in base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // the names are those of Python's types
+pub enum Kind {
+    None,
+    Ellipsis,
+    NotImplemented,
+    Bool,
+    /// `int` of Python 2.
+    Int2,
+    Int,
+    Float,
+    Complex,
+    /// `str` of Python 2: bytes.
+    Str2,
+    /// `unicode` of Python 2.
+    Unicode2,
+    Str,
+    Bytes,
+    Bytearray,
+    Tuple,
+    List,
+    Dict,
+    Set,
+    Frozenset,
+    Deque,
+    Exception,
+    Type,
+    /// A class without `object` as its base, in Python 2.
+    OldClass,
+    /// An instance of such a class.
+    OldInstance,
+    Function,
+    Method,
+    CFunction,
+    MethodDescriptor,
+    WrapperDescriptor,
+    MethodWrapper,
+    Module,
+    Cell,
+    Code,
+    Frame,
+    Generator,
+    Slice,
+    Object,
+}
+
+/// Type flags of CPython (`Include/object.h`).
+mod flag {
+    pub const INLINE_VALUES: u64 = 1 << 2;
+    pub const MANAGED_DICT: u64 = 1 << 4;
+    pub const HEAPTYPE: u64 = 1 << 9;
+}
+
+/// What is known of a type object.
+#[derive(Debug)]
+pub struct Type {
+    /// Where it is.
+    pub addr: Addr,
+    /// `tp_name`: for classes written in Python the bare name, for those in C often with the
+    /// module before it.
+    pub tp_name: String,
+    /// What kind of object its instances are.
+    pub kind: Kind,
+    /// Whether this is the built-in type itself and no subclass.
+    pub exact: bool,
+    /// Made at run time (`Py_TPFLAGS_HEAPTYPE`): every class written in Python.
+    pub heap: bool,
+    /// `tp_basicsize`, in bytes.
+    pub basicsize: u64,
+    /// `tp_itemsize`, in bytes.
+    pub itemsize: u64,
+    /// `tp_dictoffset`.
+    pub dictoffset: i64,
+    /// `tp_base`.
+    pub base: Option<Addr>,
+    flags: u64,
+}
+
+impl Type {
+    /// The name without the module.
+    pub fn name(&self) -> &str {
+        self.tp_name.rsplit('.').next().unwrap_or("")
+    }
+
+    fn managed_dict(&self) -> bool {
+        self.flags & flag::MANAGED_DICT != 0
+    }
+
+    fn inline_values(&self) -> bool {
+        self.flags & flag::INLINE_VALUES != 0
+    }
+}
+
+/// Reads objects of one target.
+pub struct Objects {
+    /// The target's memory.
+    pub memory: Rc<Cache>,
+    /// How structs are laid out.
+    pub layout: Rc<Layout>,
+    /// Where things were found.
+    pub located: Rc<Located>,
+    types: RefCell<HashMap<Addr, Rc<Type>>>,
+    codes: RefCell<HashMap<Addr, Rc<Code>>>,
+}
+
+impl Objects {
+    /// A reader with nothing remembered.
+    pub fn new(memory: Rc<Cache>, layout: Rc<Layout>, located: Rc<Located>) -> Objects {
+        Objects { memory, layout, located, types: RefCell::default(), codes: RefCell::default() }
+    }
+
+    /// Forgets what was remembered: the target has run.
+    pub fn clear(&self) {
+        self.types.borrow_mut().clear();
+        self.codes.borrow_mut().clear();
+    }
+
+    /// The pointer in field `slot` of the struct at `addr`.
+    ///
+    /// # Errors
+    /// [`Error::NoField`], [`Error::Fault`].
+    pub fn pointer(&self, addr: Addr, slot: &Slot) -> Result<Addr> {
+        self.memory.pointer(addr + slot.at()?)
+    }
+
+    /// The unsigned integer in field `slot` of the struct at `addr`.
+    ///
+    /// # Errors
+    /// [`Error::NoField`], [`Error::Fault`].
+    pub fn uint(&self, addr: Addr, slot: &Slot) -> Result<u64> {
+        let field = slot.field.ok_or(Error::NoField(slot.name))?;
+        let value = self.memory.uint(addr + u64::from(field.offset), width(field.width))?;
+        Ok(match field.bits {
+            Some((first, count)) => (value >> first) & ((1 << count.min(63)) - 1),
+            None => value,
+        })
+    }
+
+    /// The signed integer in field `slot` of the struct at `addr`.
+    ///
+    /// # Errors
+    /// [`Error::NoField`], [`Error::Fault`].
+    pub fn int(&self, addr: Addr, slot: &Slot) -> Result<i64> {
+        let field = slot.field.ok_or(Error::NoField(slot.name))?;
+        self.memory.int(addr + u64::from(field.offset), width(field.width))
+    }
+
+    /// `ob_size` of a variable-size object.
+    ///
+    /// # Errors
+    /// [`Error::Fault`].
+    pub fn ob_size(&self, addr: Addr) -> Result<i64> {
+        self.int(addr, &self.layout.var.ob_size)
+    }
+
+    /// The type of the object at `addr`.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if there is no object: its type is no type.
+    pub fn type_of(&self, addr: Addr) -> Result<Rc<Type>> {
+        if !addr.is_plausible() {
+            return Err(Error::Corrupt { what: "an object", addr });
+        }
+        let ty = self.pointer(addr, &self.layout.object.ob_type)?;
+        self.type_at(ty).map_err(|e| match e {
+            Error::Fault { .. } => Error::Corrupt { what: "the type of an object", addr },
+            e => e,
+        })
+    }
+
+    /// The type object at `addr`.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if it is no type object.
+    pub fn type_at(&self, addr: Addr) -> Result<Rc<Type>> {
+        if let Some(known) = self.types.borrow().get(&addr) {
+            return Ok(Rc::clone(known));
+        }
+        let corrupt = Error::Corrupt { what: "a type", addr };
+        // From the type up to the nearest base that is known, then down again.
+        let mut chain = Vec::new();
+        let mut at = addr;
+        let mut above: Option<Rc<Type>> = None;
+        while chain.len() < limits::BASES {
+            if let Some(known) = self.types.borrow().get(&at) {
+                above = Some(Rc::clone(known));
+                break;
+            }
+            let raw = self.raw_type(at)?;
+            if chain.iter().any(|(seen, _): &(Addr, _)| *seen == at) {
+                return Err(corrupt);
+            }
+            let base = raw.base;
+            chain.push((at, raw));
+            match base {
+                Some(base) => at = base,
+                None => break,
+            }
+        }
+        for (at, mut raw) in chain.into_iter().rev() {
+            match self.builtin_kind(at, &raw) {
+                Some(kind) => (raw.kind, raw.exact) = (kind, true),
+                None => raw.kind = above.as_ref().map_or(Kind::Object, |base| inherited(base.kind)),
+            }
+            let ty = Rc::new(raw);
+            let mut types = self.types.borrow_mut();
+            if types.len() < limits::DICT_ENTRIES {
+                types.insert(at, Rc::clone(&ty));
+            }
+            above = Some(ty);
+        }
+        above.ok_or(corrupt)
+    }
+
+    fn raw_type(&self, addr: Addr) -> Result<Type> {
+        let corrupt = || Error::Corrupt { what: "a type", addr };
+        if !addr.is_plausible() {
+            return Err(corrupt());
+        }
+        let layout = &self.layout.ty;
+        // Type objects are objects: their type has a type that is its own type, `type` itself or
+        // a metaclass of it. Two steps are enough to refuse arbitrary bytes.
+        let meta = self.pointer(addr, &self.layout.object.ob_type)?;
+        let meta_type = self.pointer(meta, &self.layout.object.ob_type).map_err(|_| corrupt())?;
+        if meta != self.located.type_type && meta_type != self.located.type_type {
+            let above = self.pointer(meta_type, &self.layout.object.ob_type).map_err(|_| corrupt())?;
+            if above != self.located.type_type {
+                return Err(corrupt());
+            }
+        }
+        let tp_name = self.memory.c_string(self.pointer(addr, &layout.tp_name)?).map_err(|_| corrupt())?;
+        Ok(Type {
+            addr,
+            tp_name: text::plain(&tp_name),
+            kind: Kind::Object,
+            exact: false,
+            flags: self.uint(addr, &layout.tp_flags)?,
+            heap: self.uint(addr, &layout.tp_flags)? & flag::HEAPTYPE != 0,
+            basicsize: self.uint(addr, &layout.tp_basicsize)?,
+            itemsize: self.uint(addr, &layout.tp_itemsize)?,
+            dictoffset: self.int(addr, &layout.tp_dictoffset)?,
+            base: self.pointer(addr, &layout.tp_base)?.non_null(),
+        })
+    }
+
+    /// The kind that a type itself stands for. Static types of the interpreter's image go by their
+    /// name; so do the few C types of extension modules, which carry their module in `tp_name` (a
+    /// class written in Python never does).
+    fn builtin_kind(&self, addr: Addr, ty: &Type) -> Option<Kind> {
+        if addr == self.located.type_type {
+            return Some(Kind::Type);
+        }
+        if ty.tp_name == "collections.deque" {
+            return Some(Kind::Deque);
+        }
+        if ty.heap || self.located.statics.name(addr).is_none() {
+            return None;
+        }
+        let python2 = self.layout.rules.python2;
+        Some(match ty.tp_name.as_str() {
+            "NoneType" => Kind::None,
+            "ellipsis" => Kind::Ellipsis,
+            "NotImplementedType" => Kind::NotImplemented,
+            "bool" => Kind::Bool,
+            "int" if python2 => Kind::Int2,
+            "int" | "long" => Kind::Int,
+            "float" => Kind::Float,
+            "complex" => Kind::Complex,
+            "str" if python2 => Kind::Str2,
+            "unicode" => Kind::Unicode2,
+            "str" => Kind::Str,
+            "bytes" => Kind::Bytes,
+            "bytearray" => Kind::Bytearray,
+            "tuple" => Kind::Tuple,
+            "list" => Kind::List,
+            "dict" => Kind::Dict,
+            "set" => Kind::Set,
+            "frozenset" => Kind::Frozenset,
+            "BaseException" | "exceptions.BaseException" => Kind::Exception,
+            "classobj" => Kind::OldClass,
+            "instance" => Kind::OldInstance,
+            "function" => Kind::Function,
+            "method" => Kind::Method,
+            "instancemethod" if python2 => Kind::Method,
+            "builtin_function_or_method" | "builtin_method" => Kind::CFunction,
+            "method_descriptor" | "classmethod_descriptor" => Kind::MethodDescriptor,
+            "wrapper_descriptor" => Kind::WrapperDescriptor,
+            "method-wrapper" => Kind::MethodWrapper,
+            "module" => Kind::Module,
+            "cell" => Kind::Cell,
+            "code" => Kind::Code,
+            "frame" => Kind::Frame,
+            "generator" | "coroutine" | "async_generator" => Kind::Generator,
+            "slice" => Kind::Slice,
+            "object" => Kind::Object,
+            _ => return None,
+        })
+    }
+
+    /// The number of objects that a length field may claim and memory can hold.
+    fn checked_len(&self, addr: Addr, len: i64, what: &'static str) -> Result<usize> {
+        usize::try_from(len).ok().filter(|n| *n < 1 << 40).ok_or(Error::Corrupt { what, addr })
+    }
+
+    /// The object pointers in `count` words from `addr`.
+    ///
+    /// # Errors
+    /// [`Error::Fault`].
+    pub fn pointers(&self, addr: Addr, count: usize) -> Result<Vec<Addr>> {
+        let bytes = self.memory.bytes(addr, count.saturating_mul(8))?;
+        Ok(bytes.chunks_exact(8).map(|c| Addr(crate::bytes::word(c, 0).unwrap_or(0))).collect())
+    }
+}
+
+/// Bytes to read for a field; a field of unknown width is a word.
+fn width(width: u32) -> usize {
+    match width {
+        1..=8 => width as usize,
+        _ => 8,
+    }
+}
+
+/// A subclass is of the kind of its base, except where there is one object of the type and no
+/// subclass can be.
+fn inherited(kind: Kind) -> Kind {
+    match kind {
+        Kind::None | Kind::Ellipsis | Kind::NotImplemented => Kind::Object,
+        kind => kind,
+    }
+}

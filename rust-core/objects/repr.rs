@@ -1,0 +1,584 @@
+//! Any object as text, within a budget.
+//!
+//! Built-in values read as Python's own `repr`. Everything else has the form that CPython's gdb
+//! script has taught people: `<Foo(a=1) at remote 0x…>`. No recursion: a list nested a million
+//! deep, or one that contains itself, costs what the budget allows. An object that cannot be read
+//! costs a placeholder.
+
+use super::{Kind, Objects, Type, number, text};
+use crate::bytes::Addr;
+use crate::error::Result;
+use crate::limits;
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::rc::Rc;
+
+/// Whose words to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Style {
+    /// Ours: values are shown wherever they can be.
+    #[default]
+    Pyext,
+    /// Those of CPython's own gdb script, of the version that is debugged.
+    Stock,
+}
+
+/// The text of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repr {
+    /// The text; a cut one ends in [`CUT`].
+    pub text: String,
+    /// Whether it was cut.
+    pub truncated: bool,
+}
+
+/// The mark at the end of a text that was cut.
+pub const CUT: &str = "...(truncated)";
+
+enum Work {
+    Text(Cow<'static, str>),
+    Object(Addr),
+    /// The value of an instance of a subclass, as if it were of the built-in base.
+    Payload(Addr, Rc<Type>),
+    Leave(Addr),
+}
+
+impl From<&'static str> for Work {
+    fn from(text: &'static str) -> Work {
+        Work::Text(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for Work {
+    fn from(text: String) -> Work {
+        Work::Text(Cow::Owned(text))
+    }
+}
+
+struct Writer<'a> {
+    objects: &'a Objects,
+    style: Style,
+    out: String,
+    chars: usize,
+    limit: usize,
+    work: Vec<Work>,
+    active: HashSet<Addr>,
+}
+
+impl Objects {
+    /// The text of the object at `addr`, of at most `limit` characters (and the mark where it is
+    /// cut). Never fails: what cannot be read is a placeholder.
+    pub fn repr(&self, addr: Addr, limit: usize, style: Style) -> Repr {
+        let mut writer = Writer {
+            objects: self,
+            style,
+            out: String::new(),
+            chars: 0,
+            limit,
+            work: vec![Work::Object(addr)],
+            active: HashSet::new(),
+        };
+        let truncated = writer.run();
+        if truncated {
+            writer.out.push_str(CUT);
+        }
+        Repr { text: writer.out, truncated }
+    }
+}
+
+impl Writer<'_> {
+    /// Works until nothing is left or the budget is used up; whether it was.
+    fn run(&mut self) -> bool {
+        while let Some(work) = self.work.pop() {
+            match work {
+                Work::Text(text) => {
+                    let count = text.chars().count();
+                    if self.chars + count > self.limit {
+                        let room = self.limit - self.chars;
+                        self.out.extend(text.chars().take(room));
+                        return true;
+                    }
+                    self.chars += count;
+                    self.out.push_str(&text);
+                }
+                Work::Leave(addr) => {
+                    self.active.remove(&addr);
+                }
+                Work::Object(addr) => self.object(addr),
+                Work::Payload(addr, ty) => {
+                    if self.value(addr, &ty).is_err() {
+                        self.then(["<unreadable>".into()]);
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    /// Puts `parts` before everything else that is still to do.
+    fn then<const N: usize>(&mut self, parts: [Work; N]) {
+        self.work.extend(parts.into_iter().rev());
+    }
+
+    /// Characters that still fit.
+    fn room(&self) -> usize {
+        self.limit.saturating_sub(self.chars).saturating_add(1)
+    }
+
+    fn object(&mut self, addr: Addr) {
+        if addr.is_null() {
+            return self.then(["0x0".into()]);
+        }
+        let ty = match self.objects.type_of(addr) {
+            Ok(ty) => ty,
+            Err(_) => {
+                let text = match self.style {
+                    Style::Pyext => format!("<unreadable {addr}>"),
+                    Style::Stock => format!("<unknown at remote {addr}>"),
+                };
+                return self.then([text.into()]);
+            }
+        };
+        let known = self.work.len();
+        let done = if self.is_plain(&ty) { self.value(addr, &ty) } else { self.instance(addr, &ty) };
+        if done.is_err() {
+            self.work.truncate(known);
+            self.active.remove(&addr);
+            let name = &ty.tp_name;
+            let text = match self.style {
+                Style::Pyext => format!("<unreadable {name} at remote {addr}>"),
+                Style::Stock => format!("<{name} at remote {addr}>"),
+            };
+            self.then([text.into()]);
+        }
+    }
+
+    /// Whether the object is shown as a value of its built-in type.
+    fn is_plain(&self, ty: &Type) -> bool {
+        ty.exact && ty.kind != Kind::Object
+            || matches!(ty.kind, Kind::Exception | Kind::Type) && (self.style == Style::Pyext || !ty.heap)
+            || self.style == Style::Stock && !ty.heap && ty.kind != Kind::Object
+    }
+
+    /// Marks `addr` as being written; false if it already is: the object contains itself.
+    fn enter(&mut self, addr: Addr) -> bool {
+        self.active.insert(addr)
+    }
+
+    fn items(&mut self, addr: Addr, open: &'static str, items: Vec<Addr>, close: &'static str) {
+        self.work.push(Work::Leave(addr));
+        self.work.push(close.into());
+        for (i, item) in items.into_iter().enumerate().rev() {
+            self.work.push(Work::Object(item));
+            if i > 0 {
+                self.work.push(", ".into());
+            }
+        }
+        self.work.push(open.into());
+    }
+
+    /// What the object says as a value of its built-in type.
+    fn value(&mut self, addr: Addr, ty: &Type) -> Result<()> {
+        let objects = self.objects;
+        let python2 = objects.layout.rules.python2;
+        let room = self.room();
+        // An item of a container takes three characters at least, an entry of a dict six.
+        let most = room / 3 + 1;
+        if self.style == Style::Stock
+            && matches!(
+                ty.kind,
+                Kind::Float
+                    | Kind::Complex
+                    | Kind::Bytearray
+                    | Kind::Deque
+                    | Kind::Function
+                    | Kind::Method
+                    | Kind::Type
+                    | Kind::Module
+                    | Kind::Cell
+                    | Kind::Code
+                    | Kind::Generator
+                    | Kind::Slice
+                    | Kind::Ellipsis
+                    | Kind::NotImplemented
+                    | Kind::MethodDescriptor
+                    | Kind::WrapperDescriptor
+            )
+        {
+            self.then([format!("<{} at remote {addr}>", ty.tp_name).into()]);
+            return Ok(());
+        }
+        let simple: String = match ty.kind {
+            Kind::None => "None".into(),
+            Kind::Ellipsis => "Ellipsis".into(),
+            Kind::NotImplemented => "NotImplemented".into(),
+            Kind::Bool => {
+                let value = if python2 {
+                    objects.uint(addr, &objects.layout.int.ob_ival)? != 0
+                } else {
+                    objects.integer(addr)?.to_i128() != Some(0)
+                };
+                if value { "True".into() } else { "False".into() }
+            }
+            Kind::Int2 => objects.int(addr, &objects.layout.int.ob_ival)?.to_string(),
+            Kind::Int => objects.integer(addr)?.decimal() + if python2 { "L" } else { "" },
+            Kind::Float => number::repr_float(objects.float(addr)?),
+            Kind::Complex => {
+                let (real, imaginary) = objects.complex(addr)?;
+                number::repr_complex(real, imaginary)
+            }
+            Kind::Str => {
+                let text = objects.text(addr, room)?;
+                text::repr_text(&text.points, text.len == text.points.len(), false)
+            }
+            Kind::Unicode2 => {
+                let text = objects.text(addr, room)?;
+                format!("u{}", text::repr_text(&text.points, text.len == text.points.len(), true))
+            }
+            Kind::Str2 | Kind::Bytes => {
+                let (bytes, len) = objects.raw_bytes(addr, room)?;
+                let prefix = if python2 { "" } else { "b" };
+                format!("{prefix}{}", text::repr_bytes(&bytes, len == bytes.len()))
+            }
+            Kind::Bytearray => {
+                let (bytes, len) = objects.bytearray(addr, room)?;
+                let complete = len == bytes.len();
+                format!("bytearray(b{}{}", text::repr_bytes(&bytes, complete), if complete { ")" } else { "" })
+            }
+            Kind::Tuple | Kind::List | Kind::Set | Kind::Frozenset | Kind::Deque => {
+                return self.container(addr, ty, most);
+            }
+            Kind::Dict => return self.dict(addr, room / 6 + 1),
+            Kind::Exception => return self.exception(addr, ty),
+            Kind::Slice => {
+                let fields = &objects.layout.slice;
+                let part = |slot| objects.pointer(addr, slot).map(Work::Object);
+                let (start, stop, step) = (part(&fields.start)?, part(&fields.stop)?, part(&fields.step)?);
+                self.then(["slice(".into(), start, ", ".into(), stop, ", ".into(), step, ")".into()]);
+                return Ok(());
+            }
+            Kind::Cell => {
+                let value = objects.pointer(addr, &objects.layout.cell.ob_ref)?;
+                if value.is_null() {
+                    format!("<cell at remote {addr}: empty>")
+                } else if self.enter(addr) {
+                    self.then([
+                        format!("<cell at remote {addr}: ").into(),
+                        Work::Object(value),
+                        ">".into(),
+                        Work::Leave(addr),
+                    ]);
+                    return Ok(());
+                } else {
+                    format!("<cell at remote {addr}: ...>")
+                }
+            }
+            _ => self.named(addr, ty)?,
+        };
+        self.then([simple.into()]);
+        Ok(())
+    }
+
+    /// Objects that are shown by their name.
+    fn named(&self, addr: Addr, ty: &Type) -> Result<String> {
+        let objects = self.objects;
+        let layout = &objects.layout;
+        let name_in = |slot| objects.pointer(addr, slot).and_then(|name| objects.name(name));
+        Ok(match ty.kind {
+            Kind::Type => objects.type_repr(addr),
+            Kind::OldClass => format!("<class {} at remote {addr}>", name_in(&layout.class.cl_name)?),
+            Kind::Function => {
+                let slot = &layout.function.func_qualname;
+                let name = name_in(if slot.exists() { slot } else { &layout.function.func_name })?;
+                format!("<function {name} at remote {addr}>")
+            }
+            Kind::Method => {
+                let receiver = objects.pointer(addr, &layout.method.im_self)?;
+                let name = objects
+                    .pointer(addr, &layout.method.im_func)
+                    .map_or_else(|_| "?".to_owned(), |f| objects.callable_name(f));
+                if receiver.is_null() {
+                    format!("<unbound method {name} at remote {addr}>")
+                } else {
+                    let receiver_type = objects.type_of(receiver)?;
+                    format!("<bound method {name} of {} object at remote {receiver}>", receiver_type.tp_name)
+                }
+            }
+            Kind::CFunction => objects.builtin_repr(addr)?,
+            Kind::MethodDescriptor | Kind::WrapperDescriptor => {
+                let class = objects.pointer(addr, &layout.descr.d_type)?;
+                let word = if ty.kind == Kind::MethodDescriptor { "method" } else { "slot wrapper" };
+                let name = name_in(&layout.descr.d_name)?;
+                format!("<{word} '{name}' of '{}' objects>", objects.type_at(class)?.tp_name)
+            }
+            Kind::MethodWrapper => objects.method_wrapper_repr(addr)?,
+            Kind::Module => match objects.module_name(addr) {
+                Some(name) => format!("<module '{name}' at remote {addr}>"),
+                None => format!("<module at remote {addr}>"),
+            },
+            Kind::Code => {
+                let code = objects.code(addr)?;
+                let file = code.file.as_ref().map_or_else(|| "?".to_owned(), text::Text::plain);
+                format!("<code {}, file \"{file}\", line {}>", code.name, code.firstlineno)
+            }
+            Kind::Generator => {
+                let name = if layout.generator.gi_name.exists() {
+                    name_in(&layout.generator.gi_name)?
+                } else {
+                    objects.code(objects.pointer(addr, &layout.generator.gi_code)?)?.name.clone()
+                };
+                format!("<{} object {name} at remote {addr}>", ty.tp_name)
+            }
+            _ => format!("<{} at remote {addr}>", ty.tp_name),
+        })
+    }
+
+    fn container(&mut self, addr: Addr, ty: &Type, most: usize) -> Result<()> {
+        let objects = self.objects;
+        let python2 = objects.layout.rules.python2;
+        if !self.enter(addr) {
+            let cycle: Work = match ty.kind {
+                Kind::List => "[...]".into(),
+                Kind::Tuple => "(...)".into(),
+                Kind::Deque => "[...]".into(),
+                _ => format!("{}(...)", ty.name()).into(),
+            };
+            self.then([cycle]);
+            return Ok(());
+        }
+        let (items, len) = match ty.kind {
+            Kind::Tuple => objects.tuple(addr, most)?,
+            Kind::List => objects.list(addr, most)?,
+            Kind::Deque => objects.deque(addr, most)?,
+            _ => objects.set(addr, most)?,
+        };
+        let (open, close) = match ty.kind {
+            Kind::Tuple => ("(", if len == 1 { ",)" } else { ")" }),
+            Kind::List => ("[", "]"),
+            Kind::Deque => ("deque([", "])"),
+            Kind::Set if python2 => ("set([", "])"),
+            Kind::Frozenset if python2 => ("frozenset([", "])"),
+            Kind::Set if len == 0 => ("set(", ")"),
+            Kind::Frozenset if len == 0 => ("frozenset(", ")"),
+            Kind::Set => ("{", "}"),
+            _ => ("frozenset({", "})"),
+        };
+        self.items(addr, open, items, close);
+        Ok(())
+    }
+
+    fn dict(&mut self, addr: Addr, most: usize) -> Result<()> {
+        if !self.enter(addr) {
+            self.then(["{...}".into()]);
+            return Ok(());
+        }
+        let (items, _) = self.objects.dict(addr, most)?;
+        self.work.push(Work::Leave(addr));
+        self.work.push("}".into());
+        for (i, (key, value)) in items.into_iter().enumerate().rev() {
+            self.work.extend([Work::Object(value), ": ".into(), Work::Object(key)]);
+            if i > 0 {
+                self.work.push(", ".into());
+            }
+        }
+        self.work.push("{".into());
+        Ok(())
+    }
+
+    fn exception(&mut self, addr: Addr, ty: &Type) -> Result<()> {
+        let objects = self.objects;
+        let args = objects.pointer(addr, &objects.layout.exception.args)?;
+        let name = match self.style {
+            Style::Pyext => ty.name().to_owned(),
+            Style::Stock => ty.tp_name.clone(),
+        };
+        if !self.enter(addr) {
+            self.then([format!("{name}(...)").into()]);
+            return Ok(());
+        }
+        let (items, len) = if args.is_null() { (Vec::new(), 0) } else { objects.tuple(args, self.room() / 3 + 1)? };
+        let comma = len == 1 && (self.style == Style::Stock || objects.layout.rules.exception_comma);
+        self.items(addr, "(", items, if comma { ",)" } else { ")" });
+        self.then([name.into()]);
+        Ok(())
+    }
+
+    /// `<Foo(a=1) at remote 0x…>`, with the value of a built-in base first.
+    fn instance(&mut self, addr: Addr, ty: &Rc<Type>) -> Result<()> {
+        let objects = self.objects;
+        let most = self.room() / 4 + 1;
+        let mut attributes: Vec<(String, Addr)> = Vec::new();
+        let mut name = ty.tp_name.clone();
+        let mut collect = |key: Addr, value: Addr| {
+            let text = objects.name(key).unwrap_or_else(|_| format!("<key at {key}>"));
+            attributes.push((text, value));
+            attributes.len() < most
+        };
+        let mut has_dict = true;
+        if ty.kind == Kind::OldInstance {
+            let class = objects.pointer(addr, &objects.layout.instance.in_class)?;
+            name = objects.name(objects.pointer(class, &objects.layout.class.cl_name)?)?;
+            objects.dict_each(objects.pointer(addr, &objects.layout.instance.in_dict)?, &mut collect)?;
+        } else {
+            // A damaged dict costs the attributes, not the object.
+            has_dict = objects.attributes_each(addr, ty, &mut collect).is_ok() && !attributes.is_empty();
+            if self.style == Style::Pyext {
+                attributes.extend(objects.slots(addr, ty).unwrap_or_default());
+            }
+        }
+        let payload = self.style == Style::Pyext
+            && matches!(
+                ty.kind,
+                Kind::Int
+                    | Kind::Int2
+                    | Kind::Float
+                    | Kind::Complex
+                    | Kind::Str
+                    | Kind::Str2
+                    | Kind::Unicode2
+                    | Kind::Bytes
+                    | Kind::Bytearray
+                    | Kind::Tuple
+                    | Kind::List
+                    | Kind::Dict
+                    | Kind::Set
+                    | Kind::Frozenset
+                    | Kind::Deque
+            );
+        if !payload && attributes.is_empty() && !(has_dict && ty.kind == Kind::OldInstance) {
+            self.then([format!("<{name} at remote {addr}>").into()]);
+            return Ok(());
+        }
+        if !self.enter(addr) {
+            self.then([format!("<{name}(...) at remote {addr}>").into()]);
+            return Ok(());
+        }
+        self.work.push(Work::Leave(addr));
+        self.work.push(format!(") at remote {addr}>").into());
+        for (i, (attribute, value)) in attributes.into_iter().enumerate().rev() {
+            self.work.extend([Work::Object(value), format!("{attribute}=").into()]);
+            if i > 0 || payload {
+                self.work.push(", ".into());
+            }
+        }
+        if payload {
+            // The payload's own walk marks the object again: it must not look like a cycle.
+            self.active.remove(&addr);
+            self.work.push(Work::Payload(addr, Rc::clone(ty)));
+        }
+        self.work.push(format!("<{name}(").into());
+        Ok(())
+    }
+}
+
+impl Objects {
+    /// `<class 'module.Name'>`, as Python writes it.
+    pub fn type_repr(&self, addr: Addr) -> String {
+        let Ok(ty) = self.type_at(addr) else { return format!("<unreadable type at remote {addr}>") };
+        let python2 = self.layout.rules.python2;
+        let word = if python2 && !ty.heap { "type" } else { "class" };
+        format!("<{word} '{}'>", self.class_name(&ty))
+    }
+
+    /// The name of a class with its module, as Python writes it; without the module where that is
+    /// `builtins`.
+    pub fn class_name(&self, ty: &Type) -> String {
+        if !ty.heap {
+            return ty.tp_name.clone();
+        }
+        let layout = &self.layout;
+        let slot = &layout.heap_type.ht_qualname;
+        let name = self
+            .pointer(ty.addr, if slot.exists() { slot } else { &layout.heap_type.ht_name })
+            .and_then(|name| self.name(name))
+            .unwrap_or_else(|_| ty.tp_name.clone());
+        let module = self
+            .pointer(ty.addr, &layout.ty.tp_dict)
+            .and_then(|dict| self.dict_get(dict, "__module__"))
+            .ok()
+            .flatten()
+            .and_then(|module| self.name(module).ok());
+        match module.as_deref() {
+            None | Some("builtins" | "__builtin__") => name,
+            Some(module) => format!("{module}.{name}"),
+        }
+    }
+
+    /// The name of something that can be called, for a bound method's text.
+    fn callable_name(&self, addr: Addr) -> String {
+        let slots = [&self.layout.function.func_qualname, &self.layout.function.func_name];
+        let is_function = self.type_of(addr).is_ok_and(|ty| ty.kind == Kind::Function);
+        slots
+            .iter()
+            .filter(|slot| is_function && slot.exists())
+            .find_map(|slot| self.pointer(addr, slot).and_then(|name| self.name(name)).ok())
+            .unwrap_or_else(|| "?".to_owned())
+    }
+
+    /// The name of a module: `md_name`, or `__name__` in its dict.
+    pub fn module_name(&self, addr: Addr) -> Option<String> {
+        let fields = &self.layout.module;
+        let direct = self.pointer(addr, &fields.md_name).ok().and_then(Addr::non_null).and_then(|n| self.name(n).ok());
+        direct.or_else(|| {
+            let dict = self.pointer(addr, &fields.md_dict).ok()?;
+            self.name(self.dict_get(dict, "__name__").ok()??).ok()
+        })
+    }
+
+    /// The `ml_name` of a built-in function.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Fault`], [`crate::error::Error::Corrupt`].
+    pub fn builtin_name(&self, addr: Addr) -> Result<String> {
+        let def = self.pointer(addr, &self.layout.cfunction.m_ml)?;
+        Ok(text::plain(&self.memory.c_string(self.pointer(def, &self.layout.method_def.ml_name)?)?))
+    }
+
+    /// `<built-in function len>`, or `<built-in method append of list object at remote 0x…>`.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Fault`], [`crate::error::Error::Corrupt`].
+    pub fn builtin_repr(&self, addr: Addr) -> Result<String> {
+        let name = self.builtin_name(addr)?;
+        let receiver = self.pointer(addr, &self.layout.cfunction.m_self)?;
+        Ok(if receiver.is_null() {
+            format!("<built-in function {name}>")
+        } else {
+            let ty = self.type_of(receiver)?;
+            format!("<built-in method {name} of {} object at remote {receiver}>", ty.tp_name)
+        })
+    }
+
+    /// `<method-wrapper '__init__' of Foo object at remote 0x…>`. `wrapperobject` (descrobject.c)
+    /// is the object header, the descriptor and the receiver in every version; its name is that of
+    /// the descriptor.
+    fn method_wrapper_repr(&self, addr: Addr) -> Result<String> {
+        let header = self.layout.object.size.at()?;
+        let descriptor = self.memory.pointer(addr + header)?;
+        let receiver = self.memory.pointer(addr + header + 8)?;
+        let name = self.name(self.pointer(descriptor, &self.layout.descr.d_name)?)?;
+        let ty = self.type_of(receiver)?;
+        Ok(format!("<method-wrapper '{name}' of {} object at remote {receiver}>", ty.tp_name))
+    }
+
+    /// The text of an object for a person, with the default budget.
+    pub fn short(&self, addr: Addr) -> Repr {
+        self.repr(addr, limits::VALUE_CHARS, Style::Pyext)
+    }
+}
+
+impl Objects {
+    /// The name of an object's type for a person: `Foo`, without the module; the class of an old
+    /// Python 2 instance.
+    pub fn short_type_name(&self, addr: Addr, ty: &Type) -> String {
+        if ty.kind == Kind::OldInstance
+            && let Ok(name) = self
+                .pointer(addr, &self.layout.instance.in_class)
+                .and_then(|class| self.pointer(class, &self.layout.class.cl_name))
+                .and_then(|name| self.name(name))
+        {
+            return name;
+        }
+        ty.name().to_owned()
+    }
+}

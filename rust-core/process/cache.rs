@@ -1,0 +1,216 @@
+//! A bounded cache of pages over a [`Memory`], with counters.
+//!
+//! Invariant: between two invalidations the target stands still, so a page is read once.
+
+use super::{Memory, Region};
+use crate::bytes::{Addr, sign_extend};
+use crate::error::{Error, Result};
+use crate::limits;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+const PAGE: u64 = 4096;
+
+/// How much was read from the target.
+#[derive(Debug, Clone, Copy, Default, serde::Serialize)]
+pub struct Counters {
+    /// Reads that reached the target.
+    pub reads: u64,
+    /// Bytes that those reads brought.
+    pub bytes: u64,
+    /// Reads that the target refused.
+    pub faults: u64,
+    /// Questions that the cache answered.
+    pub hits: u64,
+}
+
+type Page = Rc<[u8; PAGE as usize]>;
+
+/// Pages of the target, read once each.
+pub struct Cache {
+    memory: Box<dyn Memory>,
+    pages: RefCell<HashMap<u64, std::result::Result<Page, Error>>>,
+    last: RefCell<Option<(u64, Page)>>,
+    counters: Cell<Counters>,
+}
+
+impl Cache {
+    /// An empty cache over `memory`.
+    pub fn new(memory: Box<dyn Memory>) -> Cache {
+        Cache { memory, pages: RefCell::default(), last: RefCell::new(None), counters: Cell::default() }
+    }
+
+    /// Forgets all pages: the target has run.
+    pub fn clear(&self) {
+        self.pages.borrow_mut().clear();
+        *self.last.borrow_mut() = None;
+    }
+
+    /// What was read so far.
+    pub fn counters(&self) -> Counters {
+        self.counters.get()
+    }
+
+    /// What is mapped.
+    pub fn regions(&self) -> &[Region] {
+        self.memory.regions()
+    }
+
+    fn count(&self, f: impl FnOnce(&mut Counters)) {
+        let mut counters = self.counters.get();
+        f(&mut counters);
+        self.counters.set(counters);
+    }
+
+    /// Reads past the cache: for bulk scans that would only push everything else out of it.
+    ///
+    /// # Errors
+    /// As [`Memory::read`].
+    pub fn read_uncached(&self, addr: Addr, buffer: &mut [u8]) -> Result<()> {
+        let result = self.memory.read(addr, buffer);
+        self.count(|c| {
+            c.reads += 1;
+            match result {
+                Ok(()) => c.bytes += buffer.len() as u64,
+                Err(_) => c.faults += 1,
+            }
+        });
+        result
+    }
+
+    fn page(&self, number: u64) -> Result<Page> {
+        if let Some((last, page)) = &*self.last.borrow()
+            && *last == number
+        {
+            self.count(|c| c.hits += 1);
+            return Ok(Rc::clone(page));
+        }
+        let known = self.pages.borrow().get(&number).cloned();
+        let page = if let Some(known) = known {
+            self.count(|c| c.hits += 1);
+            known
+        } else {
+            let mut bytes = [0u8; PAGE as usize];
+            let read = self.read_uncached(Addr(number * PAGE), &mut bytes).map(|()| Rc::new(bytes));
+            let mut pages = self.pages.borrow_mut();
+            if pages.len() >= limits::CACHE_PAGES {
+                pages.clear();
+            }
+            pages.insert(number, read.clone());
+            read
+        }?;
+        *self.last.borrow_mut() = Some((number, Rc::clone(&page)));
+        Ok(page)
+    }
+
+    /// Fills `buffer` from `addr`.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] if not every byte can be had.
+    pub fn read(&self, addr: Addr, buffer: &mut [u8]) -> Result<()> {
+        let mut done = 0usize;
+        while done < buffer.len() {
+            let at = addr + done as u64;
+            let skip = (at.0 % PAGE) as usize;
+            let n = (buffer.len() - done).min(PAGE as usize - skip);
+            let part = &mut buffer[done..done + n];
+            match self.page(at.0 / PAGE) {
+                Ok(page) => part.copy_from_slice(&page[skip..skip + n]),
+                // A page can be half there: the end of a segment of a core is not page-aligned in
+                // every writer's cores.
+                Err(_) => self.read_uncached(at, part)?,
+            }
+            done += n;
+        }
+        Ok(())
+    }
+
+    /// `len` bytes from `addr`. The caller has checked `len` against a cap.
+    ///
+    /// # Errors
+    /// [`Error::Fault`]; [`Error::Corrupt`] if memory for `len` bytes cannot be had here.
+    pub fn bytes(&self, addr: Addr, len: usize) -> Result<Vec<u8>> {
+        let mut buffer = Vec::new();
+        buffer.try_reserve_exact(len).map_err(|_| Error::Corrupt { what: "a size", addr })?;
+        buffer.resize(len, 0);
+        if len as u64 > 16 * PAGE {
+            self.read_uncached(addr, &mut buffer)?;
+        } else {
+            self.read(addr, &mut buffer)?;
+        }
+        Ok(buffer)
+    }
+
+    /// The unsigned integer of `width` bytes (at most 8) at `addr`.
+    ///
+    /// # Errors
+    /// [`Error::Fault`].
+    pub fn uint(&self, addr: Addr, width: usize) -> Result<u64> {
+        let mut word = [0u8; 8];
+        self.read(addr, &mut word[..width.clamp(1, 8)])?;
+        Ok(u64::from_le_bytes(word))
+    }
+
+    /// The signed integer of `width` bytes (at most 8) at `addr`.
+    ///
+    /// # Errors
+    /// [`Error::Fault`].
+    pub fn int(&self, addr: Addr, width: usize) -> Result<i64> {
+        Ok(sign_extend(self.uint(addr, width)?, width.clamp(1, 8) as u8))
+    }
+
+    /// The pointer at `addr`.
+    ///
+    /// # Errors
+    /// [`Error::Fault`].
+    pub fn pointer(&self, addr: Addr) -> Result<Addr> {
+        Ok(Addr(self.uint(addr, 8)?))
+    }
+
+    /// The NUL-terminated string at `addr`, at most [`limits::C_STRING`] bytes of it.
+    ///
+    /// # Errors
+    /// [`Error::Fault`]; [`Error::Corrupt`] without a NUL within the cap.
+    pub fn c_string(&self, addr: Addr) -> Result<String> {
+        let mut text = Vec::new();
+        while text.len() < limits::C_STRING {
+            let at = addr + text.len() as u64;
+            let n = (PAGE - at.0 % PAGE).min(64) as usize;
+            let mut part = [0u8; 64];
+            self.read(at, &mut part[..n])?;
+            if let Some(end) = part[..n].iter().position(|b| *b == 0) {
+                text.extend_from_slice(&part[..end]);
+                return Ok(String::from_utf8_lossy(&text).into_owned());
+            }
+            text.extend_from_slice(&part[..n]);
+        }
+        Err(Error::Corrupt { what: "a C string", addr })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::Fake;
+    use super::*;
+
+    #[test]
+    fn reads_across_pages_and_half_pages() {
+        let mut fake = Fake::default();
+        fake.add(0x1000, (0..=255).cycle().take(5000).collect());
+        let cache = Cache::new(Box::new(fake));
+        assert_eq!(cache.uint(Addr(0x1ffc), 8).unwrap(), 0x0302_0100_fffe_fdfc);
+        // The second page ends after 904 bytes.
+        assert_eq!(cache.uint(Addr(0x1000 + 4992), 8).unwrap(), 0x8786_8584_8382_8180);
+        assert!(cache.uint(Addr(0x1000 + 4993), 8).is_err());
+        assert_eq!(cache.int(Addr(0x10ff), 1).unwrap(), -1);
+    }
+
+    #[test]
+    fn a_string_without_end_is_an_error() {
+        let mut fake = Fake::default();
+        fake.add(0x1000, vec![b'a'; 4096]);
+        let cache = Cache::new(Box::new(fake));
+        assert!(matches!(cache.c_string(Addr(0x1000)), Err(Error::Corrupt { .. })));
+    }
+}

@@ -1,0 +1,295 @@
+//! A core file: kernel cores and those of GDB's `generate-core-file`.
+//!
+//! Cores leave out what is unchanged in files: read-only pages of images are then read from the
+//! files that the `NT_FILE` note names, if they are still the same files (the caller proves that
+//! by build id before it attaches one with [`CoreFile::attach_file`]). The core is read in
+//! windows and never mapped: a file that shrinks under a mapping would kill the debugger.
+
+use super::Memory;
+use super::maps::Region;
+use crate::bytes::{self, Addr};
+use crate::error::{Error, FaultCause, Result};
+use crate::limits;
+use object::elf;
+use object::read::elf::{FileHeader, ProgramHeader};
+use object::{Endianness, ReadCache};
+use std::cell::RefCell;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::rc::Rc;
+
+struct Segment {
+    start: u64,
+    /// Bytes that are in the file.
+    file_size: u64,
+    /// Bytes that the header says are in the file: more, if the core was cut off.
+    promised: u64,
+    memory_size: u64,
+    file_offset: u64,
+}
+
+/// A file whose pages stand in for those that the core left out.
+struct Attached {
+    start: u64,
+    end: u64,
+    offset: u64,
+    file: Rc<File>,
+}
+
+/// A thread as the core's `NT_PRSTATUS` notes tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CoreThread {
+    /// The thread id (LWP).
+    pub tid: i32,
+}
+
+/// An open core file.
+pub struct CoreFile {
+    file: File,
+    segments: Vec<Segment>,
+    regions: Vec<Region>,
+    attached: RefCell<Vec<Attached>>,
+    /// Bytes that the headers promise and the file does not have; 0 for a whole core.
+    pub missing_bytes: u64,
+    /// Threads, the one that died first.
+    pub threads: Vec<CoreThread>,
+    /// Whether the core says which files were mapped.
+    pub has_file_note: bool,
+}
+
+/// Size of the part of `struct elf_prstatus` before `pr_pid` on x86-64 and aarch64 Linux.
+const PRSTATUS_PID: usize = 32;
+
+impl CoreFile {
+    /// Opens the core at `path` and reads its headers and notes.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it cannot be read or is no 64-bit little-endian ELF core.
+    pub fn open(path: &str) -> Result<CoreFile> {
+        let bad = |why: &str| Error::File { path: path.to_owned(), why: why.to_owned() };
+        let file = File::open(path).map_err(|e| bad(&e.to_string()))?;
+        let size = file.metadata().map_err(|e| bad(&e.to_string()))?.len();
+        let cache = ReadCache::new(file.try_clone().map_err(|e| bad(&e.to_string()))?);
+        let header = elf::FileHeader64::<Endianness>::parse(&cache).map_err(|_| bad("not a 64-bit ELF file"))?;
+        let endian = header.endian().map_err(|_| bad("not a valid ELF file"))?;
+        if endian != Endianness::Little || header.e_type(endian) != elf::ET_CORE {
+            return Err(bad("not a little-endian ELF core"));
+        }
+        let headers = header.program_headers(endian, &cache).map_err(|_| bad("its program headers are cut off"))?;
+        let mut core = CoreFile {
+            file,
+            segments: Vec::new(),
+            regions: Vec::new(),
+            attached: RefCell::default(),
+            missing_bytes: 0,
+            threads: Vec::new(),
+            has_file_note: false,
+        };
+        let mut notes = Vec::new();
+        for header in headers {
+            let (offset, file_size) = (header.p_offset(endian), header.p_filesz(endian));
+            match header.p_type(endian) {
+                elf::PT_LOAD => {
+                    let start = header.p_vaddr(endian);
+                    let have = size.saturating_sub(offset).min(file_size);
+                    core.missing_bytes = core.missing_bytes.saturating_add(file_size - have);
+                    let memory_size = header.p_memsz(endian);
+                    core.segments.push(Segment {
+                        start,
+                        file_size: have,
+                        promised: file_size,
+                        memory_size,
+                        file_offset: offset,
+                    });
+                    let flags = header.p_flags(endian).0;
+                    core.regions.push(Region {
+                        start,
+                        end: start.saturating_add(memory_size),
+                        writable: flags & elf::PF_W.0 != 0,
+                        executable: flags & elf::PF_X.0 != 0,
+                        offset: 0,
+                        path: String::new(),
+                        deleted: false,
+                    });
+                }
+                elf::PT_NOTE => {
+                    let len = usize::try_from(file_size).unwrap_or(usize::MAX).min(limits::MAPS);
+                    let mut bytes = vec![0; len.min(usize::try_from(size).unwrap_or(usize::MAX))];
+                    if core.file.read_exact_at(&mut bytes, offset).is_ok() {
+                        notes.push(bytes);
+                    } else {
+                        core.missing_bytes = core.missing_bytes.saturating_add(file_size);
+                    }
+                }
+                _ => {}
+            }
+        }
+        core.segments.sort_by_key(|s| s.start);
+        core.regions.sort_by_key(|r| r.start);
+        for bytes in &notes {
+            core.parse_notes(bytes);
+        }
+        Ok(core)
+    }
+
+    fn parse_notes(&mut self, bytes: &[u8]) {
+        let mut at = 0usize;
+        // Kernel and GDB write the notes of cores with 4-byte alignment.
+        while let (Some(name_size), Some(size), Some(kind)) =
+            (bytes::uint(bytes, at, 4), bytes::uint(bytes, at + 4, 4), bytes::uint(bytes, at + 8, 4))
+        {
+            let name = at + 12;
+            let start = name + (name_size as usize).next_multiple_of(4);
+            let Some(content) = bytes.get(start..start + size as usize) else { return };
+            match elf::NoteType(kind as u32) {
+                elf::NT_PRSTATUS => {
+                    if let Some(tid) = bytes::uint(content, PRSTATUS_PID, 4) {
+                        self.threads.push(CoreThread { tid: tid as i32 });
+                    }
+                }
+                elf::NT_FILE => self.parse_files(content),
+                _ => {}
+            }
+            at = start + (size as usize).next_multiple_of(4);
+        }
+    }
+
+    /// `NT_FILE`: count, page size, then (start, end, offset in pages) each, then the names.
+    fn parse_files(&mut self, content: &[u8]) {
+        let (Some(count), Some(page)) = (bytes::word(content, 0), bytes::word(content, 8)) else { return };
+        let count = usize::try_from(count).unwrap_or(usize::MAX).min(content.len() / 24);
+        let names = content.get(16 + count * 24..).unwrap_or(&[]);
+        let mut names = names.split(|b| *b == 0).map(|n| String::from_utf8_lossy(n).into_owned());
+        self.has_file_note = true;
+        for i in 0..count {
+            let at = 16 + i * 24;
+            let (Some(start), Some(end), Some(offset), Some(path)) =
+                (bytes::word(content, at), bytes::word(content, at + 8), bytes::word(content, at + 16), names.next())
+            else {
+                return;
+            };
+            let (path, deleted) = match path.strip_suffix(" (deleted)") {
+                Some(path) => (path.to_owned(), true),
+                None => (path, false),
+            };
+            let offset = offset.saturating_mul(page);
+            // A core has one segment per mapping. GDB leaves out the segments of mappings it does
+            // not save, so a mapping can also be missing.
+            match self.regions.iter_mut().find(|r| r.start == start) {
+                Some(region) => {
+                    region.path = path;
+                    region.offset = offset;
+                    region.deleted = deleted;
+                }
+                None => {
+                    self.regions.push(Region { start, end, writable: false, executable: false, offset, path, deleted })
+                }
+            }
+        }
+        self.regions.sort_by_key(|r| r.start);
+    }
+
+    /// Lets `file` stand in for the pages of the mappings of `path` that the core left out.
+    pub fn attach_file(&self, path: &str, file: File) {
+        if self.attached.borrow().iter().any(|a| self.regions.iter().any(|r| r.path == path && r.start == a.start)) {
+            return;
+        }
+        let file = Rc::new(file);
+        for region in self.regions.iter().filter(|r| r.path == path) {
+            self.attached.borrow_mut().push(Attached {
+                start: region.start,
+                end: region.end,
+                offset: region.offset,
+                file: Rc::clone(&file),
+            });
+        }
+    }
+
+    /// How many bytes of `buffer` the core itself gives at `addr`.
+    fn read_saved(&self, addr: u64, buffer: &mut [u8]) -> Result<usize> {
+        let after = self.segments.partition_point(|s| s.start <= addr);
+        // Zero-sized segments may share a start with the one that has the bytes.
+        for segment in self.segments[..after].iter().rev().take(4) {
+            let skip = addr - segment.start;
+            if skip < segment.file_size {
+                let n = buffer.len().min(usize::try_from(segment.file_size - skip).unwrap_or(usize::MAX));
+                return match self.file.read_exact_at(&mut buffer[..n], segment.file_offset.saturating_add(skip)) {
+                    Ok(()) => Ok(n),
+                    Err(_) => Err(Error::Fault { addr: Addr(addr), cause: FaultCause::Truncated }),
+                };
+            }
+            if skip < segment.promised {
+                return Err(Error::Fault { addr: Addr(addr), cause: FaultCause::Truncated });
+            }
+            if skip < segment.memory_size {
+                return Ok(0);
+            }
+        }
+        Ok(0)
+    }
+
+    fn read_attached(&self, addr: u64, buffer: &mut [u8]) -> usize {
+        for map in self.attached.borrow().iter() {
+            if (map.start..map.end).contains(&addr) {
+                let n = buffer.len().min((map.end - addr) as usize);
+                let offset = map.offset.saturating_add(addr - map.start);
+                // Beyond the end of the file the last page is zeros, as in the process.
+                let mut done = 0;
+                while done < n {
+                    match map.file.read_at(&mut buffer[done..n], offset + done as u64) {
+                        Ok(0) => {
+                            buffer[done..n].fill(0);
+                            done = n;
+                        }
+                        Ok(m) => done += m,
+                        Err(_) => return 0,
+                    }
+                }
+                return n;
+            }
+        }
+        0
+    }
+
+    fn cause(&self, addr: u64) -> FaultCause {
+        if super::maps::find(&self.regions, addr).is_none() {
+            FaultCause::Unmapped
+        } else if self.missing_bytes > 0 {
+            FaultCause::Truncated
+        } else {
+            FaultCause::NotInCore
+        }
+    }
+}
+
+impl Memory for CoreFile {
+    fn read(&self, addr: Addr, buffer: &mut [u8]) -> Result<()> {
+        let mut done = 0;
+        while done < buffer.len() {
+            let at = addr.0.wrapping_add(done as u64);
+            let mut n = self.read_saved(at, &mut buffer[done..])?;
+            if n == 0 {
+                n = self.read_attached(at, &mut buffer[done..]);
+            }
+            if n == 0 {
+                return Err(Error::Fault { addr: Addr(at), cause: self.cause(at) });
+            }
+            done += n;
+        }
+        Ok(())
+    }
+
+    fn regions(&self) -> &[Region] {
+        &self.regions
+    }
+}
+
+impl<M: Memory> Memory for Rc<M> {
+    fn read(&self, addr: Addr, buffer: &mut [u8]) -> Result<()> {
+        M::read(self, addr, buffer)
+    }
+
+    fn regions(&self) -> &[Region] {
+        M::regions(self)
+    }
+}

@@ -1,0 +1,80 @@
+//! The mappings of a process, as `/proc/PID/maps` or the `NT_FILE` note of a core tell them.
+
+/// One mapping.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Region {
+    /// First address.
+    pub start: u64,
+    /// One past the last address.
+    pub end: u64,
+    /// Whether the process may write there. Of a core: what the program header says.
+    pub writable: bool,
+    /// Whether the process may execute there.
+    pub executable: bool,
+    /// Offset in the file, in bytes.
+    pub offset: u64,
+    /// The file, as the target names it; empty for anonymous memory. ` (deleted)` is cut off.
+    pub path: String,
+    /// The file was deleted or replaced since it was mapped.
+    pub deleted: bool,
+}
+
+impl Region {
+    /// Whether `addr` lies in this mapping.
+    pub fn contains(&self, addr: u64) -> bool {
+        (self.start..self.end).contains(&addr)
+    }
+}
+
+/// The region that holds `addr`, of regions in address order.
+pub fn find(regions: &[Region], addr: u64) -> Option<&Region> {
+    let after = regions.partition_point(|r| r.start <= addr);
+    regions[..after].last().filter(|r| r.contains(addr))
+}
+
+/// Parses `/proc/PID/maps`. Lines that do not parse are left out: a line is a kernel's word, and a
+/// missing one costs only what lies there.
+pub fn parse_proc_maps(text: &str) -> Vec<Region> {
+    text.lines().filter_map(parse_line).collect()
+}
+
+fn parse_line(line: &str) -> Option<Region> {
+    let mut words = line.splitn(6, ' ');
+    let (start, end) = words.next()?.split_once('-')?;
+    let permissions = words.next()?.as_bytes();
+    let offset = words.next()?;
+    let (_device, _inode) = (words.next()?, words.next()?);
+    let name = words.next().unwrap_or("").trim_start();
+    let (path, deleted) = match name.strip_suffix(" (deleted)") {
+        Some(path) => (path, true),
+        None => (name, false),
+    };
+    Some(Region {
+        start: u64::from_str_radix(start, 16).ok()?,
+        end: u64::from_str_radix(end, 16).ok()?,
+        writable: permissions.get(1) == Some(&b'w'),
+        executable: permissions.get(2) == Some(&b'x'),
+        offset: u64::from_str_radix(offset, 16).ok()?,
+        path: path.to_owned(),
+        deleted,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_with_spaces_and_deleted() {
+        let text = "7f00-7f10 rw-p 00001000 08:01 42    /a b/lib c.so (deleted)\n\
+                    7f10-7f20 r-xp 00000000 00:00 0 \nnot a line\n";
+        let regions = parse_proc_maps(text);
+        assert_eq!(regions.len(), 2);
+        assert_eq!(regions[0].path, "/a b/lib c.so");
+        assert!(regions[0].deleted && regions[0].writable && !regions[0].executable);
+        assert_eq!(regions[0].offset, 0x1000);
+        assert_eq!(regions[1].path, "");
+        assert_eq!(find(&regions, 0x7f0f).map(|r| r.start), Some(0x7f00));
+        assert!(find(&regions, 0x7f20).is_none());
+    }
+}

@@ -1,0 +1,255 @@
+//! Values as text for a person.
+
+use super::model::{Frame, FrameKind, Info, Listing, Locals, Printed, Thread, Threads, Variable};
+use crate::diag::Diagnostic;
+use crate::objects::text::{Text, plain};
+use std::fmt::Write;
+
+/// Columns before a line's text in a listing and under a frame.
+const INDENT: &str = "    ";
+
+/// One frame: the frame form, and the source line under it.
+pub fn frame(out: &mut String, frame: &Frame) {
+    let name = frame.qualname.as_deref().or(frame.function.as_deref()).unwrap_or("?");
+    match frame.kind {
+        FrameKind::Python => {
+            let _ = write!(out, "#{} ", frame.index.unwrap_or(0));
+            frame_form(out, frame, name, &frame.args);
+            out.push('\n');
+            if let Some(source) = &frame.source {
+                let _ = writeln!(out, "{INDENT}{}", source.trim());
+            }
+        }
+        FrameKind::CCall | FrameKind::Native => {
+            let _ = writeln!(out, "   {name}");
+        }
+    }
+}
+
+/// The file's name for a person.
+pub fn file_name(frame: &Frame) -> String {
+    frame.file.as_ref().map_or_else(|| "?".to_owned(), Text::plain)
+}
+
+/// `Frame 0x…, for file F, line N, in f (a=1)`.
+pub fn frame_form(out: &mut String, frame: &Frame, name: &str, variables: &[Variable]) {
+    let address = frame.address.unwrap_or_default();
+    let file = file_name(frame);
+    let line = frame.line.map_or_else(|| "?".to_owned(), |l| l.to_string());
+    let _ = write!(out, "Frame {address}, for file {file}, line {line}, in {name} (");
+    for (i, variable) in variables.iter().enumerate() {
+        let comma = if i > 0 { ", " } else { "" };
+        let _ = write!(out, "{comma}{}={}", variable.name, variable.value);
+    }
+    out.push(')');
+}
+
+fn variables(out: &mut String, indent: &str, variables: &[Variable]) {
+    for variable in variables {
+        let _ = writeln!(out, "{indent}{} = {}", variable.name, variable.value);
+    }
+}
+
+/// The heading of a thread.
+pub fn heading(thread: &Thread) -> String {
+    let mut out = match thread.gdb {
+        Some(gdb) => format!("Thread {gdb}"),
+        None => "Thread".to_owned(),
+    };
+    if let Some(name) = &thread.name {
+        let _ = write!(out, " \"{name}\"");
+    }
+    let mut ids = Vec::new();
+    ids.extend(thread.lwp.map(|lwp| format!("LWP {lwp}")));
+    ids.extend(thread.thread_id.map(|id| format!("thread id {id}")));
+    ids.extend(thread.interpreter.filter(|id| *id != 0).map(|id| format!("interpreter {id}")));
+    let _ = write!(out, " ({})", ids.join(", "));
+    let _ = write!(out, ": {}", thread.state.words());
+    if thread.holds_gil {
+        out.push_str(", holds the GIL");
+    }
+    out
+}
+
+/// The frames of one thread.
+pub fn stack(out: &mut String, thread: &Thread) {
+    for one in &thread.frames {
+        frame(out, one);
+        if let Some(locals) = &one.locals {
+            let more: Vec<Variable> =
+                locals.iter().filter(|v| !one.args.iter().any(|a| a.name == v.name)).cloned().collect();
+            variables(out, "        ", &more);
+        }
+    }
+    if let Some(total) = thread.frames_total {
+        let shown = thread.frames.iter().filter(|f| f.kind == FrameKind::Python).count();
+        let _ = writeln!(out, "(More frames follow: {} of {total} shown.)", shown);
+    }
+    if let Some(cut) = &thread.cut {
+        let _ = writeln!(out, "(The stack ends here: {cut}.)");
+    }
+}
+
+/// `py-bt`: one thread without a heading, or all with headings.
+pub fn backtrace(answer: &Threads, headings: bool) -> String {
+    let mut out = String::new();
+    for (i, thread) in answer.threads.iter().enumerate() {
+        if headings {
+            if i > 0 {
+                out.push('\n');
+            }
+            let _ = writeln!(out, "{}", heading(thread));
+        }
+        stack(&mut out, thread);
+    }
+    diagnostics(&mut out, &answer.diagnostics);
+    out
+}
+
+/// Remarks, after the answer.
+pub fn diagnostics(out: &mut String, all: &[Diagnostic]) {
+    for one in all {
+        let _ = writeln!(out, "note: {} ({})", plain(&one.what), plain(&one.at));
+    }
+}
+
+/// `py-threads`.
+pub fn threads(answer: &Threads, current: Option<i64>) -> String {
+    let mut rows =
+        vec![["", "GDB", "LWP", "Name", "Interp", "GIL", "State", "Innermost Python frame"].map(String::from)];
+    for thread in &answer.threads {
+        let frame = thread.frames.iter().find(|f| f.kind == FrameKind::Python).map(|f| {
+            let name = f.qualname.as_deref().or(f.function.as_deref()).unwrap_or("?");
+            let file = file_name(f);
+            format!("{name} ({file}:{})", f.line.map_or_else(|| "?".to_owned(), |l| l.to_string()))
+        });
+        let number = |n: Option<i64>| n.map_or_else(|| "-".to_owned(), |n| n.to_string());
+        rows.push([
+            if thread.gdb.is_some() && thread.gdb == current { "*".to_owned() } else { String::new() },
+            number(thread.gdb),
+            number(thread.lwp),
+            thread.name.clone().unwrap_or_else(|| "-".to_owned()),
+            number(thread.interpreter),
+            if thread.holds_gil { "yes".to_owned() } else { String::new() },
+            thread.state.words().to_owned(),
+            frame.unwrap_or_else(|| "-".to_owned()),
+        ]);
+    }
+    let mut out = table(&rows);
+    diagnostics(&mut out, &answer.diagnostics);
+    out
+}
+
+/// Columns as wide as their widest cell; no blanks at the end of lines.
+fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut out = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (width, cell) in widths.iter().zip(row) {
+            let _ = write!(line, "{cell:width$}  ");
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+/// `py-locals`.
+pub fn locals(answer: &Locals) -> String {
+    let mut out = String::new();
+    for frame in &answer.frames {
+        variables(&mut out, "", frame.locals.as_deref().unwrap_or(&[]));
+    }
+    if out.is_empty() {
+        out.push_str("No locals.\n");
+    }
+    diagnostics(&mut out, &answer.diagnostics);
+    out
+}
+
+/// `py-print`, in the words that CPython's script has taught.
+pub fn printed(answer: &Printed) -> String {
+    let mut out = format!("{} '{}' = {}\n", answer.scope, answer.variable.name, answer.variable.value);
+    diagnostics(&mut out, &answer.diagnostics);
+    out
+}
+
+/// `py-list`: the current line is marked.
+pub fn listing(answer: &Listing) -> String {
+    let mut out = String::new();
+    for (number, line) in &answer.lines {
+        let mark = if Some(*number) == answer.line { format!(">{number}") } else { number.to_string() };
+        let _ = writeln!(out, "{mark:>4}    {}", plain(line).replace("\\t", "\t"));
+    }
+    out
+}
+
+/// `py-info`.
+pub fn info(info: &Info, verbose: bool) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "CPython {} ({}); version from {}", info.version, info.flavour, info.version_found);
+    let _ = writeln!(out, "image: {}", plain(&info.image));
+    let id = info.build_id.as_deref().unwrap_or("none");
+    let proof = if info.build_id_verified { "same as in memory" } else { "memory does not show it" };
+    let _ = writeln!(out, "file read for it: {} (build id {id}, {proof})", plain(&info.file));
+    match info.runtime {
+        Some(runtime) => {
+            let _ = writeln!(out, "_PyRuntime: {runtime}, by {}", info.runtime_found);
+        }
+        None => {
+            let _ = writeln!(out, "interpreters: by {}", info.runtime_found);
+        }
+    }
+    let _ = writeln!(
+        out,
+        "PyType_Type: {}, by {}; {} static types",
+        info.type_type, info.type_type_found, info.static_types
+    );
+    let _ = writeln!(out, "{} interpreter(s), {} thread(s) with Python state", info.interpreters, info.threads);
+    out.push_str("offsets:\n");
+    let total = |f: fn(&super::model::Source) -> usize| info.sources.iter().map(f).sum::<usize>();
+    if info.debug_offsets {
+        let _ = writeln!(out, "  {} from the target's own _Py_DebugOffsets", total(|s| s.debug_offsets));
+    }
+    match &info.dwarf {
+        Some(file) => {
+            let _ = writeln!(out, "  {} from DWARF of {}", total(|s| s.dwarf), plain(file));
+        }
+        None => out.push_str("  no DWARF of this image was found\n"),
+    }
+    if let Some(table) = &info.table {
+        let _ = writeln!(out, "  {} from the built-in table of {table}", total(|s| s.table));
+    }
+    let _ = writeln!(
+        out,
+        "verified against live memory: {} sizes (tp_basicsize), {} members (PyMemberDef)",
+        info.verified_sizes, info.verified_members
+    );
+    if let Some(advice) = &info.advice {
+        let _ = writeln!(out, "{advice}");
+    }
+    if verbose {
+        out.push_str("by struct (debug offsets, DWARF, table):\n");
+        for source in &info.sources {
+            let _ = writeln!(out, "  {}: {}, {}, {}", source.name, source.debug_offsets, source.dwarf, source.table);
+        }
+    }
+    if let Some(c) = &info.counters {
+        let _ = writeln!(
+            out,
+            "reads: {} ({} bytes), {} refused; answered from the cache: {}",
+            c.reads, c.bytes, c.faults, c.hits
+        );
+    }
+    for (phase, milliseconds) in info.milliseconds.iter().flatten() {
+        let _ = writeln!(out, "time: {phase} {milliseconds:.1} ms");
+    }
+    diagnostics(&mut out, &info.diagnostics);
+    out
+}

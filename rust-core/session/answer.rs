@@ -1,0 +1,331 @@
+//! The answers: from a request to the values that `report` shows.
+
+use super::attach::{Attached, Stopped};
+use super::request::{Command, Request, Response, Selection, Thread};
+use super::select;
+use crate::bytes::Addr;
+use crate::diag::Diagnostic;
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::objects::text::{Text, plain};
+use crate::report::{json, model, text};
+use crate::runtime;
+use crate::stack::source::Places;
+use crate::stack::{Frame, Stack, Variable};
+
+/// Answers one request.
+///
+/// # Errors
+/// Any; the text is for the user.
+pub fn answer(attached: &Attached, request: &Request) -> Result<Response> {
+    match request.command {
+        Command::Bt => Answering::new(attached, request)?.backtrace(),
+        Command::Threads => Answering::new(attached, request)?.threads(),
+        Command::Locals => Answering::new(attached, request)?.locals(),
+        Command::Print => Answering::new(attached, request)?.print(),
+        Command::List => Answering::new(attached, request)?.list(),
+        Command::Frame => Answering::new(attached, request)?.frame(),
+        Command::Names => Answering::new(attached, request)?.names(),
+        Command::Info => super::info::info(attached, request),
+        Command::Value => Ok(super::value::value(attached, request)),
+        Command::Natives => Err(Error::Request("not answered here".into())),
+    }
+}
+
+/// One request being answered.
+pub(super) struct Answering<'a> {
+    pub attached: &'a Attached,
+    pub request: &'a Request,
+    pub stopped: std::rc::Rc<Stopped>,
+    places: Places,
+}
+
+impl<'a> Answering<'a> {
+    pub fn new(attached: &'a Attached, request: &'a Request) -> Result<Answering<'a>> {
+        Ok(Answering { attached, request, stopped: attached.stopped()?, places: attached.places(&request.places()) })
+    }
+
+    fn respond<T: serde::Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) -> Response {
+        let text = if self.request.options.json { json::to_ascii(value) + "\n" } else { text(value) };
+        Response { text, ..Response::default() }
+    }
+
+    /// Remarks of this stop; those of attaching are `py-info`'s, except that a truncated core is
+    /// said first and everywhere.
+    fn diagnostics(&self) -> Vec<Diagnostic> {
+        let mut all = Vec::new();
+        if self.attached.core.as_ref().is_some_and(|core| core.missing_bytes > 0) {
+            all.extend(self.attached.diagnostics.all().into_iter().take(1));
+        }
+        all.extend(self.stopped.diagnostics.all());
+        all
+    }
+
+    fn variable(&self, variable: &Variable, chars: usize) -> model::Variable {
+        let objects = &self.attached.objects;
+        let repr = objects.repr(variable.value, chars, self.request.style());
+        model::Variable {
+            name: variable.name.clone(),
+            value: repr.text,
+            type_name: objects.type_of(variable.value).ok().map(|ty| objects.short_type_name(variable.value, &ty)),
+            address: variable.value,
+            truncated: repr.truncated,
+        }
+    }
+
+    /// Characters of a variable in text: a stack of many frames must stay readable.
+    fn text_chars(&self) -> usize {
+        match self.request.command {
+            Command::Locals => limits::VALUE_CHARS,
+            _ => limits::STACK_VALUE_CHARS,
+        }
+    }
+
+    fn chars(&self, default: usize) -> usize {
+        self.request.options.chars.unwrap_or(default).min(limits::VALUE_CHARS_MAX)
+    }
+
+    fn variables(&self, variables: Result<Vec<Variable>>) -> Vec<model::Variable> {
+        let chars = self.chars(if self.request.options.json { limits::VALUE_CHARS } else { self.text_chars() });
+        variables.unwrap_or_default().iter().map(|v| self.variable(v, chars)).collect()
+    }
+
+    /// A Python frame as it is shown. `locals`: with all its variables.
+    fn shown(&self, index: usize, frame: &Frame, locals: bool) -> model::Frame {
+        let objects = &self.attached.objects;
+        let code = frame.code.as_ref().ok();
+        let file = code.and_then(|c| c.file.clone());
+        let source = file.as_ref().zip(frame.line).and_then(|(file, line)| self.source_line(file, line));
+        model::Frame {
+            kind: model::FrameKind::Python,
+            index: Some(index),
+            gdb_level: None,
+            address: Some(frame.addr),
+            function: Some(match &frame.code {
+                Ok(code) => code.name.clone(),
+                Err(e) => format!("<unreadable: {e}>"),
+            }),
+            qualname: code.and_then(|c| c.qualname.clone()),
+            file,
+            line: frame.line,
+            source,
+            args: self.variables(objects.frame_arguments(frame)),
+            locals: locals.then(|| self.variables(objects.locals(frame))),
+        }
+    }
+
+    fn source_line(&self, file: &Text, line: i64) -> Option<String> {
+        let lines = self.attached.sources.lines(&file.to_path(), &self.places)?;
+        lines.get(usize::try_from(line).ok()?.checked_sub(1)?).map(|l| plain(l.trim_end()).replace("\\t", "\t"))
+    }
+
+    /// What a thread is doing, from what can be seen without unwinding its C stack.
+    fn state(&self, state: &runtime::Thread, thread: Option<&Thread>, stack: &Stack) -> model::State {
+        let interpreter = self.stopped.runtime.interpreters.iter().find(|i| i.addr == state.interpreter);
+        if state.holds_gil && interpreter.and_then(|i| i.collecting) == Some(true) {
+            return model::State::CollectingGarbage;
+        }
+        if stack.frames.is_empty() {
+            return model::State::NoPython;
+        }
+        if state.holds_gil {
+            return model::State::Running;
+        }
+        // A thread that waits for the GIL sleeps in futex(2) on a word of the GIL's own condition
+        // variable or mutex.
+        let futex = thread.filter(|t| t.orig_rax == Some(FUTEX)).and_then(|t| t.args.first());
+        let in_gil =
+            |word: u64| self.stopped.runtime.gils.iter().any(|(gil, size)| word.wrapping_sub(gil.0) < (*size).max(8));
+        if futex.is_some_and(|word| in_gil(*word)) { model::State::WaitingForGil } else { model::State::InCCall }
+    }
+
+    fn thread(
+        &self,
+        state: &runtime::Thread,
+        thread: Option<&Thread>,
+        locals: bool,
+        all_frames: bool,
+    ) -> model::Thread {
+        let stack = self.stopped.stack(&self.attached.objects, state.addr);
+        let most = if all_frames { self.request.options.limit.unwrap_or(usize::MAX) } else { 1 };
+        let frames: Vec<_> =
+            stack.frames.iter().enumerate().take(most).map(|(i, f)| self.shown(i, f, locals)).collect();
+        let total = stack.frames.len();
+        model::Thread {
+            gdb: thread.map(|t| t.gdb),
+            lwp: thread.map(|t| t.lwp),
+            thread_id: Some(Addr(state.thread_id)),
+            native_thread_id: state.native_thread_id,
+            name: state.name.clone(),
+            interpreter: Some(state.interpreter_id),
+            holds_gil: state.holds_gil,
+            state: self.state(state, thread, &stack),
+            frames_total: (all_frames && frames.len() < total).then_some(total),
+            frames,
+            cut: stack.cut.clone(),
+        }
+    }
+
+    /// Every thread: those of the debugger in its order, each with its Python states, then Python
+    /// states that no thread of the debugger has.
+    fn all_threads(&self, locals: bool, all_frames: bool) -> Vec<model::Thread> {
+        let mut threads = Vec::new();
+        let mut natives: Vec<&Thread> = self.request.threads.iter().collect();
+        natives.sort_by_key(|t| t.gdb);
+        for native in &natives {
+            let states = select::states_of(self.attached, &self.stopped, native);
+            if states.is_empty() {
+                threads.push(model::Thread {
+                    gdb: Some(native.gdb),
+                    lwp: Some(native.lwp),
+                    thread_id: native.pthread.map(Addr),
+                    native_thread_id: None,
+                    name: None,
+                    interpreter: None,
+                    holds_gil: false,
+                    state: model::State::NoPython,
+                    frames: Vec::new(),
+                    frames_total: None,
+                    cut: None,
+                });
+            }
+            threads.extend(states.iter().map(|state| self.thread(state, Some(native), locals, all_frames)));
+        }
+        for state in &self.stopped.runtime.threads {
+            if !natives.iter().any(|native| select::is_same(state, native)) {
+                threads.push(self.thread(state, None, locals, all_frames));
+            }
+        }
+        threads
+    }
+
+    fn backtrace(&self) -> Result<Response> {
+        let options = &self.request.options;
+        let threads = if options.all {
+            self.all_threads(options.locals, true)
+        } else {
+            let (state, _) = select::selected(self.attached, &self.stopped, self.request)?;
+            vec![self.thread(&state, self.request.selected(), options.locals, true)]
+        };
+        let answer = model::Threads { threads, diagnostics: self.diagnostics() };
+        Ok(self.respond(&answer, |answer| text::backtrace(answer, options.all)))
+    }
+
+    fn threads(&self) -> Result<Response> {
+        let answer = model::Threads { threads: self.all_threads(false, false), diagnostics: self.diagnostics() };
+        Ok(self.respond(&answer, |answer| text::threads(answer, self.request.thread)))
+    }
+
+    /// The selected frame.
+    fn current(&self) -> Result<(std::rc::Rc<Stack>, usize)> {
+        let (_, stack) = select::selected(self.attached, &self.stopped, self.request)?;
+        if stack.frames.is_empty() {
+            return Err(Error::User("Unable to locate python frame".into()));
+        }
+        let index = select::frame_index(&stack, self.request);
+        Ok((stack, index))
+    }
+
+    fn locals(&self) -> Result<Response> {
+        let (stack, index) = self.current()?;
+        let frame = self.shown(index, &stack.frames[index], true);
+        let answer = model::Locals { frames: vec![frame], diagnostics: self.diagnostics() };
+        Ok(self.respond(&answer, text::locals))
+    }
+
+    fn print(&self) -> Result<Response> {
+        let (stack, index) = self.current()?;
+        let name = self.request.options.name.clone().unwrap_or_default();
+        let (scope, value) = super::path::resolve(&self.attached.objects, &stack.frames[index], &name)?;
+        let variable = self.variable(&Variable { name, value }, self.chars(16 * limits::VALUE_CHARS));
+        let answer = model::Printed { scope: scope.word(), variable, diagnostics: self.diagnostics() };
+        Ok(self.respond(&answer, text::printed))
+    }
+
+    fn names(&self) -> Result<Response> {
+        let (stack, index) = self.current()?;
+        let frame = &stack.frames[index];
+        let objects = &self.attached.objects;
+        let mut names: Vec<String> = objects.locals(frame)?.into_iter().map(|v| v.name).collect();
+        for dict in [objects.frame_globals(frame), objects.frame_builtins(frame)] {
+            let _ = objects.dict_each(dict?, &mut |key, _| {
+                names.extend(objects.name(key).ok());
+                names.len() < limits::CODE_NAMES
+            });
+        }
+        Ok(Response { data: serde_json::json!(names), ..Response::default() })
+    }
+
+    fn list(&self) -> Result<Response> {
+        let (stack, index) = self.current()?;
+        let frame = &stack.frames[index];
+        let options = &self.request.options;
+        let code = frame.code.as_ref().map_err(Clone::clone)?;
+        let file = code.file.clone().unwrap_or_else(|| Text::from("?"));
+        let line = frame.line;
+        let (start, end) = match (options.start, options.end) {
+            (Some(start), Some(end)) => (start, end),
+            (Some(start), None) => (start, start.saturating_add(10)),
+            _ => {
+                let line = line.ok_or_else(|| Error::User("Unable to read python frame line number".into()))?;
+                (line.saturating_sub(5), line.saturating_add(5))
+            }
+        };
+        let lines = self.attached.sources.lines(&file.to_path(), &self.places).ok_or_else(|| {
+            Error::User(format!(
+                "Unable to open {}: no such file here. `directory DIR` or `set substitute-path FROM TO` tells where it is.",
+                file.plain()
+            ))
+        })?;
+        let lines: Vec<(i64, String)> = lines
+            .iter()
+            .zip(1i64..)
+            .filter(|(_, number)| (start.max(1)..=end).contains(number))
+            .map(|(text, number)| (number, text.clone()))
+            .collect();
+        if lines.is_empty() {
+            return Err(Error::User(format!("{} has no lines {start} to {end}.", file.plain())));
+        }
+        let answer = model::Listing { file, line, lines };
+        Ok(self.respond(&answer, text::listing))
+    }
+
+    fn frame(&self) -> Result<Response> {
+        let (stack, current) = self.current()?;
+        let options = &self.request.options;
+        let step = options.index.unwrap_or(0);
+        let count = stack.frames.len() as i64;
+        let target = if options.relative {
+            (current as i64).saturating_add(step)
+        } else {
+            options.index.unwrap_or(current as i64)
+        };
+        // As GDB's own `up 100` does, a step beyond the end goes to the end; at the end it is an
+        // error.
+        let target =
+            if options.relative && (current as i64) < count - 1 && target >= count { count - 1 } else { target };
+        let target = if options.relative && current > 0 && target < 0 { 0 } else { target };
+        if target >= count {
+            let text = if options.relative {
+                "Unable to find an older python frame".to_owned()
+            } else {
+                format!("There is no Python frame {target}: this thread has {count}.")
+            };
+            return Err(Error::User(text));
+        }
+        let Ok(index) = usize::try_from(target) else {
+            return Err(Error::User("Unable to find a newer python frame".into()));
+        };
+        let shown = self.shown(index, &stack.frames[index], false);
+        let mut response = self.respond(&shown, |frame| {
+            let mut out = String::new();
+            text::frame(&mut out, frame);
+            out
+        });
+        response.select = Some(Selection { frame: index, level: None });
+        Ok(response)
+    }
+}
+
+/// `futex` in the system call table of x86-64.
+const FUTEX: i64 = 202;

@@ -1,0 +1,284 @@
+//! From a description of the target to everything that does not change while it lives.
+
+use crate::bytes::Addr;
+use crate::diag::Diagnostics;
+use crate::error::{Error, Result};
+use crate::image::{Image, Module, debug_file, dwarf, modules};
+use crate::layout::{self, Fields, Layout};
+use crate::locate::{self, Located};
+use crate::objects::Objects;
+use crate::process::core_file::CoreFile;
+use crate::process::host::{Host, ReadFn};
+use crate::process::live::Live;
+use crate::process::{Cache, Memory, Region};
+use crate::runtime::Runtime;
+use crate::stack::source::{Places, Sources};
+use crate::stack::{Stack, walk};
+use serde::Deserialize;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// What the host knows of the target.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Description {
+    /// The process, if it is a live one on this machine.
+    pub pid: Option<i32>,
+    /// The core file.
+    pub core: Option<String>,
+    /// The program as the host has loaded it.
+    pub executable: Option<String>,
+    /// Directories with separate debug files.
+    pub debug_directories: Vec<PathBuf>,
+    /// Where the target's files are seen from here; empty for `/`.
+    pub sysroot: String,
+    /// Mapped files, where neither `/proc` nor the core tells: path, first address, end.
+    pub modules: Vec<(String, u64, u64)>,
+    /// Whether a debuginfod server may be asked.
+    pub debuginfod: bool,
+}
+
+/// Time spent in the phases of attaching.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Times {
+    /// Opening the target and finding CPython in it.
+    pub locate: Duration,
+    /// Finding and reading debug info.
+    pub debug_info: Duration,
+    /// Choosing and verifying the layout.
+    pub layout: Duration,
+}
+
+/// A target in which CPython was found.
+pub struct Attached {
+    /// Reads its objects.
+    pub objects: Objects,
+    /// Remarks from attaching.
+    pub diagnostics: Diagnostics,
+    /// The core, if it is one.
+    pub core: Option<Rc<CoreFile>>,
+    /// What it was made from.
+    pub description: Description,
+    /// How long attaching took.
+    pub times: Times,
+    /// Source files.
+    pub sources: Sources,
+    stopped: RefCell<Option<Rc<Stopped>>>,
+}
+
+/// What holds until the target runs again.
+pub struct Stopped {
+    /// Interpreters and threads.
+    pub runtime: Runtime,
+    /// Remarks from reading it.
+    pub diagnostics: Diagnostics,
+    stacks: RefCell<HashMap<Addr, Rc<Stack>>>,
+}
+
+impl Attached {
+    /// Opens the target, finds CPython and its layout.
+    ///
+    /// # Errors
+    /// A sentence for the user: the target cannot be read, has no CPython, or has one that is not
+    /// known.
+    pub fn new(description: &Description, read: Option<ReadFn>) -> Result<Attached> {
+        let diagnostics = Diagnostics::default();
+        let start = Instant::now();
+        let (memory, core) = open(description, read)?;
+        if let Some(core) = &core
+            && core.missing_bytes > 0
+        {
+            diagnostics.add(
+                format!("the core is truncated: {} bytes that its headers promise are missing", core.missing_bytes),
+                description.core.clone().unwrap_or_default(),
+            );
+        }
+        let memory = Rc::new(Cache::new(memory));
+        let candidates = |module: &Module| candidates(description, module);
+        let opened = |image: &Image| {
+            // Only a file that was proven to be the mapped one may stand in for missing pages. A
+            // core without the image's first page cannot prove it; then the file is believed and
+            // the layout's verification is the judge.
+            if let (Some(core), Ok(file)) = (&core, File::open(&image.file)) {
+                core.attach_file(&image.path, file);
+                memory.clear();
+            }
+        };
+        let located = locate::locate(&memory, &candidates, &opened, &diagnostics)?;
+        if let Some(core) = &core {
+            attach_rest(core, &memory, &located.image.path, &candidates);
+        }
+        let mut times = Times { locate: start.elapsed(), ..Times::default() };
+        let start = Instant::now();
+        let structs = debug_structs(description, &located.image, &diagnostics);
+        times.debug_info = start.elapsed();
+        let start = Instant::now();
+        let layout = layout::resolve(&located, &memory, structs, &diagnostics)?;
+        times.layout = start.elapsed();
+        Ok(Attached {
+            objects: Objects::new(memory, Rc::new(layout), Rc::new(located)),
+            diagnostics,
+            core,
+            description: description.clone(),
+            times,
+            sources: Sources::default(),
+            stopped: RefCell::new(None),
+        })
+    }
+
+    /// Where CPython was found.
+    pub fn located(&self) -> &Located {
+        &self.objects.located
+    }
+
+    /// The layout in use.
+    pub fn layout(&self) -> &Layout {
+        &self.objects.layout
+    }
+
+    /// The target has run.
+    pub fn invalidate(&self) {
+        *self.stopped.borrow_mut() = None;
+        self.objects.memory.clear();
+        self.objects.clear();
+        self.sources.clear();
+    }
+
+    /// Interpreters and threads as they are now.
+    ///
+    /// # Errors
+    /// [`Error::NoPython`].
+    pub fn stopped(&self) -> Result<Rc<Stopped>> {
+        if let Some(known) = &*self.stopped.borrow() {
+            return Ok(Rc::clone(known));
+        }
+        let diagnostics = Diagnostics::default();
+        let runtime = Runtime::read(&self.objects, &diagnostics)?;
+        let stopped = Rc::new(Stopped { runtime, diagnostics, stacks: RefCell::default() });
+        *self.stopped.borrow_mut() = Some(Rc::clone(&stopped));
+        Ok(stopped)
+    }
+
+    /// Where to look for source files: the host's places, then those of the target.
+    pub fn places(&self, host: &Places) -> Places {
+        let mut places = host.clone();
+        if let Some(pid) = self.description.pid {
+            places.roots.push(format!("/proc/{pid}/root").into());
+            if let Ok(directory) = std::fs::read_link(format!("/proc/{pid}/cwd")) {
+                places.directories.insert(
+                    0,
+                    Path::new(&format!("/proc/{pid}/root")).join(directory.strip_prefix("/").unwrap_or(&directory)),
+                );
+            }
+        } else if !self.description.sysroot.is_empty() {
+            places.roots.push(self.description.sysroot.clone().into());
+        }
+        places
+    }
+}
+
+impl Stopped {
+    /// The Python stack of the thread state at `tstate`, walked once.
+    pub fn stack(&self, objects: &Objects, tstate: Addr) -> Rc<Stack> {
+        if let Some(known) = self.stacks.borrow().get(&tstate) {
+            return Rc::clone(known);
+        }
+        let stack = Rc::new(walk(objects, tstate, &self.diagnostics));
+        self.stacks.borrow_mut().insert(tstate, Rc::clone(&stack));
+        stack
+    }
+}
+
+type Opened = (Box<dyn Memory>, Option<Rc<CoreFile>>);
+
+fn open(description: &Description, read: Option<ReadFn>) -> Result<Opened> {
+    if let Some(path) = &description.core {
+        let core = Rc::new(CoreFile::open(path)?);
+        return Ok((Box::new(Rc::clone(&core)), Some(core)));
+    }
+    if let Some(pid) = description.pid {
+        return Ok((Box::new(Live::open(pid)?), None));
+    }
+    let Some(read) = read else {
+        return Err(Error::User("There is no process and no core to look at.".into()));
+    };
+    let region = |(path, start, end): &(String, u64, u64)| Region {
+        start: *start,
+        end: *end,
+        writable: false,
+        executable: false,
+        offset: 0,
+        path: path.clone(),
+        deleted: false,
+    };
+    Ok((Box::new(Host::new(read, description.modules.iter().map(region).collect())), None))
+}
+
+/// Lets the files of all other modules stand in for what the core left out: static types of
+/// extension modules lie there.
+fn attach_rest(core: &CoreFile, memory: &Cache, known: &str, candidates: &locate::Candidates<'_>) {
+    for module in modules::modules(core.regions()).iter().filter(|m| m.path != known) {
+        let file = candidates(module).into_iter().find(|file| Image::is_file_of(module, file, memory));
+        if let Some(file) = file.and_then(|file| File::open(file).ok()) {
+            core.attach_file(&module.path, file);
+        }
+    }
+    memory.clear();
+}
+
+/// Files of this machine that can be the one that `module` maps, best first.
+fn candidates(description: &Description, module: &Module) -> Vec<PathBuf> {
+    let mut all: Vec<PathBuf> = Vec::new();
+    let inside = module.path.trim_start_matches('/');
+    if let Some(pid) = description.pid {
+        if !module.deleted {
+            all.push(format!("/proc/{pid}/root/{inside}").into());
+        }
+        // The kernel's own link to what is mapped, where the name leads elsewhere by now.
+        if let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/map_files")) {
+            let prefix = format!("{:x}-", module.start);
+            all.extend(
+                entries
+                    .flatten()
+                    .map(|e| e.path())
+                    .filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with(&prefix))),
+            );
+        }
+    }
+    if !description.sysroot.is_empty() && description.sysroot != "target:" {
+        all.push(Path::new(&description.sysroot).join(inside));
+    }
+    all.push(module.path.clone().into());
+    if let Some(executable) = &description.executable {
+        let same_name = Path::new(executable).file_name() == Path::new(&module.path).file_name();
+        if same_name || !Path::new(&module.path).exists() {
+            all.push(executable.into());
+        }
+    }
+    all.retain(|p| p.exists());
+    all.dedup();
+    all
+}
+
+/// The structs that DWARF of the image or of its separate debug file describes.
+fn debug_structs(description: &Description, image: &Image, diagnostics: &Diagnostics) -> Option<layout::DwarfStructs> {
+    let search = debug_file::DebugSearch {
+        debug_dirs: description.debug_directories.clone(),
+        sysroot: (!description.sysroot.is_empty()).then(|| description.sysroot.clone().into()),
+        debuginfod: description.debuginfod,
+    };
+    let link = image.debug_link.as_ref().map(|(name, crc)| (name.as_slice(), *crc));
+    let file = debug_file::find_debug_file(&image.file, image.build_id.as_deref().unwrap_or(&[]), link, &search)?;
+    match dwarf::struct_layouts(&file, Fields::STRUCTS) {
+        Ok(structs) if structs.is_empty() => None,
+        Ok(structs) => Some((file, structs)),
+        Err(e) => {
+            diagnostics.add(format!("its debug info cannot be used: {e}"), file.display().to_string());
+            None
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! `py-info`: what was found, from where, and how it was verified.
+
+use super::attach::Attached;
+use super::request::{Request, Response};
+use crate::error::Result;
+use crate::image::elf::hex;
+use crate::layout::Origin;
+use crate::locate::Found;
+use crate::report::{json, model, text};
+
+fn found(found: Found) -> &'static str {
+    match found {
+        Found::Symbol => "symbol",
+        Found::Section => "section .PyRuntime",
+        Found::Cookie => "the cookie of _Py_DebugOffsets",
+        Found::Structure => "structure",
+    }
+}
+
+/// Answers `py-info`. Says what it can even where no interpreter runs.
+///
+/// # Errors
+/// None of its own.
+pub fn info(attached: &Attached, request: &Request) -> Result<Response> {
+    let (located, layout) = (attached.located(), attached.layout());
+    let stopped = attached.stopped();
+    let mut diagnostics = attached.diagnostics.all();
+    match &stopped {
+        Ok(stopped) => diagnostics.extend(stopped.diagnostics.all()),
+        Err(e) => diagnostics.push(crate::diag::Diagnostic { what: e.to_string(), at: located.image.path.clone() }),
+    }
+    let runtime = stopped.as_ref().ok().map(|s| &s.runtime);
+    let flavour = match (layout.rules.free_threaded, located.header) {
+        (true, _) => "free-threaded",
+        (false, 32) => "reference-tracing (Py_TRACE_REFS)",
+        _ => "release or debug",
+    };
+    let verbose = request.options.verbose;
+    let times = &attached.times;
+    let milliseconds = |d: std::time::Duration| d.as_secs_f64() * 1000.0;
+    let advice = layout.dwarf.is_none().then(|| advice(&located.image.path, located.image.build_id.as_deref()));
+    let answer = model::Info {
+        version: located.version.to_string(),
+        version_found: match located.version.found {
+            Found::Structure => "the text of Py_GetVersion()".to_owned(),
+            other => found(other).to_owned(),
+        },
+        flavour: flavour.to_owned(),
+        image: located.image.path.clone(),
+        file: located.image.file.display().to_string(),
+        build_id: located.image.build_id.as_deref().map(hex),
+        build_id_verified: located.image.verified,
+        runtime: runtime.and_then(|r| r.addr).or(located.runtime.map(|(a, _)| a)),
+        runtime_found: runtime.map_or("nothing", |r| found(r.found)).to_owned(),
+        type_type: located.type_type,
+        type_type_found: found(located.type_type_found).to_owned(),
+        table: layout.table.clone(),
+        dwarf: layout.dwarf.as_ref().map(|f| f.display().to_string()),
+        advice,
+        debug_offsets: located.has_debug_offsets,
+        sources: sources(layout.fields),
+        verified_sizes: layout.verified.sizes,
+        verified_members: layout.verified.members,
+        static_types: located.statics.len(),
+        interpreters: runtime.map_or(0, |r| r.interpreters.len()),
+        threads: runtime.map_or(0, |r| r.threads.len()),
+        counters: verbose.then(|| attached.objects.memory.counters()),
+        milliseconds: verbose.then(|| {
+            vec![
+                ("finding CPython".to_owned(), milliseconds(times.locate)),
+                ("debug info".to_owned(), milliseconds(times.debug_info)),
+                ("layout and its verification".to_owned(), milliseconds(times.layout)),
+            ]
+        }),
+        diagnostics,
+    };
+    let text = if request.options.json { json::to_ascii(&answer) + "\n" } else { text::info(&answer, verbose) };
+    Ok(Response { text, ..Response::default() })
+}
+
+/// Which package or file would bring debug info.
+fn advice(path: &str, build_id: Option<&[u8]>) -> String {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let mut text = String::from("Debug info would add what is not in the table. ");
+    if path.starts_with("/usr/bin/") || path.starts_with("/usr/lib/") {
+        let package = name.trim_start_matches("lib").split(".so").next().unwrap_or(name);
+        text.push_str(&format!(
+            "Debian and Ubuntu: package {package}-dbg (or -dbgsym); Fedora: debuginfo-install {package}. "
+        ));
+    }
+    match build_id.map(hex) {
+        Some(id) if id.len() > 2 => {
+            text.push_str(&format!(
+                "Its file is .build-id/{}/{}.debug below a debug-file-directory.",
+                &id[..2],
+                &id[2..]
+            ));
+        }
+        _ => text.push_str("This image has no build id: only an unstripped copy of the same file would do."),
+    }
+    text
+}
+
+fn sources(mut fields: crate::layout::Fields) -> Vec<model::Source> {
+    let mut all: Vec<model::Source> = Vec::new();
+    fields.visit(&mut |_, _, slot| {
+        let Some(field) = slot.field else { return };
+        let name = slot.name.split('.').next().unwrap_or(slot.name);
+        if all.last().is_none_or(|s| s.name != name) {
+            all.push(model::Source { name: name.to_owned(), debug_offsets: 0, dwarf: 0, table: 0 });
+        }
+        let Some(source) = all.last_mut() else { return };
+        match field.origin {
+            Origin::DebugOffsets => source.debug_offsets += 1,
+            Origin::Dwarf => source.dwarf += 1,
+            Origin::Table => source.table += 1,
+        }
+    });
+    all
+}

@@ -1,0 +1,188 @@
+//! What the host asks, and the form of what it gets back. Shared with
+//! `gdb-scripts/pyext_gdb/session.py`; documented in `docs/boundary.md`.
+
+use crate::objects::repr::Style;
+use crate::stack::source::Places;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// A question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Command {
+    /// `py-bt`, `py-bt-full`.
+    Bt,
+    /// `py-list`.
+    List,
+    /// `py-locals`.
+    Locals,
+    /// `py-print`.
+    Print,
+    /// `py-up`, `py-down`, `py-frame`.
+    Frame,
+    /// `py-threads`.
+    Threads,
+    /// `py-info`.
+    Info,
+    /// The text of a value at an address, for pretty-printers.
+    Value,
+    /// The names that `py-print` can complete.
+    Names,
+    /// What a frame filter shows for native frames.
+    Natives,
+}
+
+/// Options of commands; each command reads its own.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Options {
+    /// Every thread.
+    pub all: bool,
+    /// Locals under each frame.
+    pub locals: bool,
+    /// At most so many frames of each thread.
+    pub limit: Option<usize>,
+    /// JSON instead of text.
+    pub json: bool,
+    /// More detail.
+    pub verbose: bool,
+    /// `py-list`: the first line.
+    pub start: Option<i64>,
+    /// `py-list`: the last line.
+    pub end: Option<i64>,
+    /// `py-print`: a name or path.
+    pub name: Option<String>,
+    /// `py-frame`: absolute index; `py-up`, `py-down`: relative to the selected frame.
+    pub index: Option<i64>,
+    /// Whether `index` is relative.
+    pub relative: bool,
+    /// Value: the address.
+    pub address: Option<u64>,
+    /// Value: the C type's name, as the debugger has it.
+    pub ctype: Option<String>,
+    /// Characters of one value, at most.
+    pub chars: Option<usize>,
+}
+
+/// A native thread, with what only the host knows.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Thread {
+    /// The host's number for it.
+    pub gdb: i64,
+    /// Its thread id on the host.
+    pub lwp: i64,
+    /// `pthread_self()` in it, if known.
+    pub pthread: Option<u64>,
+    /// Stack pointer.
+    pub sp: Option<u64>,
+    /// Program counter.
+    pub pc: Option<u64>,
+    /// The system call that it is in, or -1.
+    pub orig_rax: Option<i64>,
+    /// First argument registers of that system call.
+    pub args: Vec<u64>,
+    /// Native frames, innermost first, where they were asked for.
+    pub native: Option<Vec<Native>>,
+}
+
+/// A native frame.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Native {
+    /// The host's level.
+    pub level: i64,
+    /// Program counter.
+    pub pc: u64,
+    /// Stack pointer.
+    pub sp: u64,
+    /// Function, if known.
+    pub name: Option<String>,
+    /// Variables of the function that were asked for: name and pointer value.
+    pub variables: Vec<(String, u64)>,
+}
+
+/// The request.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Request {
+    /// What is asked.
+    pub command: Command,
+    /// Its options.
+    #[serde(default)]
+    pub options: Options,
+    /// Threads: all of them, or only the selected one.
+    #[serde(default)]
+    pub threads: Vec<Thread>,
+    /// The host's number of the selected thread.
+    #[serde(default)]
+    pub thread: Option<i64>,
+    /// The Python frame that the user has selected.
+    #[serde(default)]
+    pub frame: Option<usize>,
+    /// The stack pointer of the native frame that the user has selected, if it is not the newest.
+    #[serde(default)]
+    pub native_sp: Option<u64>,
+    /// Stock words instead of ours.
+    #[serde(default)]
+    pub stock: bool,
+    /// `set substitute-path`.
+    #[serde(default)]
+    pub substitute: Vec<(String, String)>,
+    /// `directory`.
+    #[serde(default)]
+    pub directories: Vec<PathBuf>,
+    /// Columns of the terminal; 0 for no limit.
+    #[serde(default)]
+    pub width: usize,
+}
+
+impl Request {
+    /// The style of values.
+    pub fn style(&self) -> Style {
+        if self.stock { Style::Stock } else { Style::Pyext }
+    }
+
+    /// Where the host looks for sources.
+    pub fn places(&self) -> Places {
+        Places { substitute: self.substitute.clone(), directories: self.directories.clone(), roots: Vec::new() }
+    }
+
+    /// The selected thread, as far as the host described it.
+    pub fn selected(&self) -> Option<&Thread> {
+        self.threads.iter().find(|t| Some(t.gdb) == self.thread)
+    }
+}
+
+/// What the host is asked to add before the question can be answered.
+#[derive(Debug, Clone, Serialize)]
+pub struct Need {
+    /// Native frames of these threads.
+    pub native: Vec<i64>,
+    /// Variables to read in functions: (function name prefix, variable).
+    pub variables: Vec<(String, String)>,
+}
+
+/// What the host is to select.
+#[derive(Debug, Clone, Serialize)]
+pub struct Selection {
+    /// The Python frame's index.
+    pub frame: usize,
+    /// The native frame's level, where there is one.
+    pub level: Option<i64>,
+}
+
+/// The answer.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Response {
+    /// Text for the terminal; with `json`, the JSON text.
+    pub text: String,
+    /// What to select.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub select: Option<Selection>,
+    /// What is missing in the request; the host asks again with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub need: Option<Need>,
+    /// Data for the host itself.
+    #[serde(skip_serializing_if = "serde_json::Value::is_null")]
+    pub data: serde_json::Value,
+}

@@ -1,0 +1,10 @@
+//! Python stacks: frames, lines, variables.
+
+pub mod frame;
+pub mod source;
+pub mod variables;
+mod walk;
+
+pub use frame::Frame;
+pub use variables::{Scope, Variable};
+pub use walk::{Stack, walk};

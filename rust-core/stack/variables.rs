@@ -1,0 +1,187 @@
+//! The variables of a frame.
+
+use super::frame::Frame;
+use crate::bytes::Addr;
+use crate::error::{Error, Result};
+use crate::layout::Frames;
+use crate::limits;
+use crate::objects::code::{Code, Place};
+use crate::objects::{Kind, Objects};
+
+/// Where a name was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Locals, cells and free variables.
+    Local,
+    /// Module globals.
+    Global,
+    /// Built-in names.
+    Builtin,
+}
+
+impl Scope {
+    /// The word that CPython's own script uses.
+    pub fn word(self) -> &'static str {
+        match self {
+            Scope::Local => "local",
+            Scope::Global => "global",
+            Scope::Builtin => "builtin",
+        }
+    }
+}
+
+/// A variable that has a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: Addr,
+}
+
+impl Objects {
+    fn frame_slot(&self, frame: &Frame, old: &crate::layout::Slot, new: &crate::layout::Slot) -> Result<Addr> {
+        match self.layout.rules.frames {
+            Frames::Objects => self.pointer(frame.addr, old),
+            Frames::Interpreter { .. } => self.untagged(frame.addr, new),
+        }
+    }
+
+    /// The dict of the frame's globals.
+    ///
+    /// # Errors
+    /// [`Error::Fault`].
+    pub fn frame_globals(&self, frame: &Frame) -> Result<Addr> {
+        self.frame_slot(frame, &self.layout.frame.f_globals, &self.layout.iframe.globals)
+    }
+
+    /// The dict of the frame's builtins.
+    ///
+    /// # Errors
+    /// [`Error::Fault`].
+    pub fn frame_builtins(&self, frame: &Frame) -> Result<Addr> {
+        self.frame_slot(frame, &self.layout.frame.f_builtins, &self.layout.iframe.builtins)
+    }
+
+    /// The names and values of the frame's local variables: arguments first, then in the order of
+    /// the code object; free variables too. Variables without a value are left out. For modules
+    /// and class bodies, what their namespace holds: what `f_locals` has in Python.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::Fault`].
+    pub fn locals(&self, frame: &Frame) -> Result<Vec<Variable>> {
+        let code = frame.code.as_ref().map_err(Clone::clone)?;
+        let mut all = self.fast_locals(frame, code)?;
+        if code.optimized {
+            return Ok(all);
+        }
+        let is = |v: &Variable, f: &dyn Fn(&crate::objects::code::Variable) -> bool| {
+            code.variables.iter().any(|c| f(c) && c.name == v.name)
+        };
+        if self.layout.rules.namespace_locals {
+            if all.iter().any(|v| is(v, &|c| c.hidden)) {
+                return Ok(all);
+            }
+            all.clear();
+        }
+        // `f_locals` of a class body does not have the names of the enclosing function.
+        all.retain(|v| !is(v, &|c| c.place == Place::Free));
+        let namespace = self.frame_slot(frame, &self.layout.frame.f_locals, &self.layout.iframe.locals)?;
+        if !namespace.is_null() && self.type_of(namespace)?.kind == Kind::Dict {
+            let hidden = all.len();
+            self.dict_each(namespace, &mut |key, value| {
+                if let Ok(name) = self.name(key)
+                    && !all[..hidden].iter().any(|v| v.name == name)
+                {
+                    all.push(Variable { name, value });
+                }
+                all.len() < limits::CODE_NAMES
+            })?;
+        }
+        Ok(all)
+    }
+
+    /// The frame's arguments, in the order of the signature.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::Fault`].
+    pub fn frame_arguments(&self, frame: &Frame) -> Result<Vec<Variable>> {
+        let code = frame.code.as_ref().map_err(Clone::clone)?;
+        let all = self.fast_locals(frame, code)?;
+        Ok(code.arguments.iter().filter_map(|name| all.iter().find(|v| v.name == *name).cloned()).collect())
+    }
+
+    fn fast_locals(&self, frame: &Frame, code: &Code) -> Result<Vec<Variable>> {
+        let start = match self.layout.rules.frames {
+            Frames::Objects => frame.addr + self.layout.frame.f_localsplus.at()?,
+            Frames::Interpreter { .. } => frame.addr + self.layout.iframe.localsplus.at()?,
+        };
+        let words = self.pointers(start, code.variables.len())?;
+        let tag = !self.layout.rules.stackref_tag;
+        let closure = self.closure(frame);
+        let mut all: Vec<Variable> = Vec::new();
+        for variable in &code.variables {
+            let word = words.get(variable.index).copied().unwrap_or_default();
+            let mut value = Addr(word.0 & tag);
+            if value.is_null() && variable.place == Place::Free {
+                // COPY_FREE_VARS has not run yet: the function still has the cells.
+                let first = code.variables.iter().position(|v| v.place == Place::Free).unwrap_or(0);
+                let index = code.variables.iter().position(|v| v.index == variable.index).unwrap_or(0);
+                value = closure.get(index.saturating_sub(first)).copied().unwrap_or_default();
+            }
+            if variable.place != Place::Fast && !value.is_null() {
+                match self.type_of(value) {
+                    Ok(ty) if ty.kind == Kind::Cell => value = self.pointer(value, &self.layout.cell.ob_ref)?,
+                    _ => {}
+                }
+            }
+            if value.is_null() {
+                continue;
+            }
+            // 3.10 and older: an argument that inner functions use has a slot of its own (then
+            // empty, 3.x, or stale, 2.7) and a cell of the same name.
+            match all.iter_mut().find(|v| v.name == variable.name) {
+                Some(known) => known.value = value,
+                None => all.push(Variable { name: variable.name.clone(), value }),
+            }
+        }
+        // Arguments that live in cells come after plain locals in 3.10 and older.
+        if self.layout.rules.frames == Frames::Objects {
+            let rank = |name: &str| code.arguments.iter().position(|a| a == name).unwrap_or(usize::MAX);
+            all.sort_by_key(|v| rank(&v.name));
+        }
+        Ok(all)
+    }
+
+    /// The cells of the function that the frame runs.
+    fn closure(&self, frame: &Frame) -> Vec<Addr> {
+        let read = || -> Result<Vec<Addr>> {
+            let function = self.untagged(frame.addr, &self.layout.iframe.funcobj)?;
+            if self.type_of(function)?.kind != Kind::Function {
+                return Err(Error::Corrupt { what: "a function", addr: function });
+            }
+            let cells = self.pointer(function, &self.layout.function.func_closure)?;
+            Ok(self.tuple(cells, limits::CODE_NAMES)?.0)
+        };
+        if self.layout.rules.frames == Frames::Objects { Vec::new() } else { read().unwrap_or_default() }
+    }
+
+    /// Finds `name` as the frame's code would: locals, globals, builtins.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::Fault`].
+    pub fn lookup(&self, frame: &Frame, name: &str) -> Result<Option<(Scope, Addr)>> {
+        // One scope that cannot be read does not hide the others.
+        let mut locals = self.locals(frame).unwrap_or_default();
+        if let Ok(code) = &frame.code {
+            locals.extend(self.fast_locals(frame, code).unwrap_or_default());
+        }
+        if let Some(found) = locals.iter().find(|v| v.name == name) {
+            return Ok(Some((Scope::Local, found.value)));
+        }
+        if let Some(value) = self.dict_get(self.frame_globals(frame)?, name)? {
+            return Ok(Some((Scope::Global, value)));
+        }
+        Ok(self.dict_get(self.frame_builtins(frame)?, name)?.map(|value| (Scope::Builtin, value)))
+    }
+}

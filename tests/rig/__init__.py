@@ -1,0 +1,1 @@
+"""The test rig: interpreters, target processes and cores, fresh GDBs, and the comparison with the truth."""

@@ -1,0 +1,145 @@
+"""One fresh `gdb -nx -batch` per question, with pyext loaded, and the output of each command apart."""
+
+import glob
+import os
+import re
+import shutil
+import subprocess
+
+from . import paths
+
+TIMEOUT = 300
+# Whatever a test expects, these words mean that something broke that nobody asked for.
+BROKEN = ("Python Exception", "internal-error", "Traceback (most recent call last)", "panicked at")
+
+
+class GdbError(AssertionError):
+    pass
+
+
+class Answer:
+    """What one command printed: `text` on stdout, `error` on stderr."""
+
+    def __init__(self, command, text, error):
+        self.command = command
+        self.text = text
+        self.error = error
+
+    def __str__(self):
+        return self.text
+
+
+def gdb_executable():
+    """$PYEXT_GDB, for runs with another release of GDB, else the one on the path."""
+    gdb = os.environ.get("PYEXT_GDB") or shutil.which("gdb")
+    if not gdb:
+        raise GdbError("no gdb: run tools/setup.sh")
+    return gdb
+
+
+def run(
+    commands,
+    interpreter=None,
+    pid=None,
+    core=None,
+    exe=None,
+    pyext=True,
+    timeout=TIMEOUT,
+    setup=(),
+    status=0,
+    env=None,
+    gdb=None,
+):
+    """Attach to `pid`, or open `core` with its executable, run `commands`, and return an Answer for each.
+
+    `setup` are GDB commands before the attach. `status` None accepts any exit status of GDB (the last command's).
+    """
+    exe = exe or (interpreter.exe if interpreter and core else None)
+    argv = [gdb or gdb_executable(), "-nx", "-batch"]
+    before = ["set debuginfod enabled off", "set auto-load python-scripts off"]
+    if interpreter is not None:
+        # An empty list, and not the system's directory, so that an interpreter without debug information stays without.
+        before.append("set debug-file-directory %s" % (":".join(interpreter.debug_dirs) or "/nonexistent"))
+    for command in before + list(setup):
+        argv += ["-iex", command]
+    if core is not None:
+        argv += [exe, core] if exe else ["-core", core]
+    elif pid is not None:
+        argv += ["-p", str(pid)]
+    if pyext:
+        argv += ["-ex", f"source {paths.SCRIPT}"]
+    for number, command in enumerate(commands):
+        argv += ["-ex", _mark(number), "-ex", command]
+    argv += ["-ex", _mark(len(commands))]
+    # GDB's exit status is that of its last command, which is a mark: what a command complained of is in its `error`.
+    environment = dict(os.environ, LC_ALL="C.UTF-8", **(env or {}))
+    environment.pop("PYTHONHOME", None)
+    process = subprocess.run(
+        argv,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=environment,
+        timeout=timeout,
+        check=False,
+    )
+    out = process.stdout.decode("utf-8", "surrogateescape")
+    err = process.stderr.decode("utf-8", "surrogateescape")
+    for word in BROKEN:
+        if word in out or word in err:
+            raise GdbError(f"{word!r} in GDB's output of {argv}\n--- stdout\n{out[-6000:]}\n--- stderr\n{err[-6000:]}")
+    if status is not None and process.returncode != status:
+        raise GdbError(
+            f"GDB ended with {process.returncode}: {argv}\n--- stdout\n{out[-6000:]}\n--- stderr\n{err[-6000:]}"
+        )
+    texts, errors = _split(out, len(commands), argv, err), _split(err, len(commands), argv, out)
+    return [Answer(command, texts[i], errors[i]) for i, command in enumerate(commands)]
+
+
+def _mark(number):
+    text = f"\\n=== rig {number} ===\\n"
+    return f'python gdb.write("{text}"); gdb.flush(); gdb.write("{text}", gdb.STDERR); gdb.flush(gdb.STDERR)'
+
+
+def _split(text, count, argv, other):
+    parts = []
+    for number in range(count + 1):
+        head, mark, text = text.partition(f"\n=== rig {number} ===\n")
+        if not mark:
+            raise GdbError(
+                f"GDB stopped before mark {number}: {argv}\n"
+                f"--- this stream\n{head[-6000:]}\n--- the other\n{other[-6000:]}"
+            )
+        parts.append(head)
+    return parts[1:]
+
+
+# Not the vsyscall page, which nobody can read.
+LOST = re.compile(r"Memory read failed for corefile section, \d+ bytes at 0x(?!ffffffff)[0-9a-f]+")
+
+
+def lost_memory(reply):
+    """Did `generate-core-file` leave memory out?
+
+    Since glibc 2.42 on Linux 6.13 a thread's guard pages lie inside of its stack's mapping (MADV_GUARD_INSTALL). GDB up
+    to 16 gives up a mapping at the first page that it can not read, so that all stacks but the main thread's are zeros.
+    """
+    return LOST.search(reply.error) or LOST.search(reply.text)
+
+
+def newest_gdb():
+    """The newest of those that tools/targets.sh unpacked."""
+    found = glob.glob(os.path.join(paths.cache(), "targets", "gdb-*", "bin", "gdb"))
+    if not found:
+        raise GdbError("this GDB's cores lack the stacks of threads, and there is no newer one: run tools/setup.sh")
+    return max(found, key=lambda path: int(re.search(r"gdb-(\d+)", path).group(1)))
+
+
+def gcore(pid, path, timeout=TIMEOUT):
+    """A core by GDB's own `generate-core-file`, in a GDB without our extension; by a newer one if need be."""
+    command = [f"generate-core-file {path}"]
+    reply = run(command, pid=pid, pyext=False, timeout=timeout)[0]
+    if lost_memory(reply):
+        reply = run(command, pid=pid, pyext=False, timeout=timeout, gdb=newest_gdb())[0]
+    if lost_memory(reply) or not os.path.exists(path):
+        raise GdbError(f"no whole core by generate-core-file: {reply.text}\n{reply.error}")
+    return path
