@@ -57,9 +57,8 @@ def selected_frame():
 def select(selection):
     """Remember the selected Python frame, and select the C frame that runs it, where there is one."""
     thread = gdb.selected_thread()
-    level = selection.get("level")
-    if level is not None:
-        gdb.execute("frame level %d" % level, to_string=True)
+    if selection.get("sp") is not None:
+        target.select_native(selection["sp"])
     _selected[thread.global_num] = (selection["frame"], target.selected_stack_pointer())
 
 

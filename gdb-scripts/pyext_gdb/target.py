@@ -113,6 +113,7 @@ def _describe(thread):
             pthread=_pthread(thread, frame),
             pc=frame.pc(),
             sp=_register(frame, "rsp"),
+            bp=_register(frame, "rbp"),
             orig_rax=_signed(_register(frame, "orig_rax")),
             args=[_register(frame, "rdi") or 0],
         )
@@ -159,6 +160,20 @@ def selected_stack_pointer():
         return None if frame == gdb.newest_frame() else _register(frame, "rsp")
     except gdb.error:
         return None
+
+
+def select_native(sp):
+    """Select the frame with this stack pointer. Functions inlined into it share it: the outermost is meant."""
+    frame, found = gdb.newest_frame(), None
+    while frame is not None:
+        here = _register(frame, "rsp")
+        if here == sp:
+            found = frame
+        elif here is None or here > sp:
+            break
+        frame = frame.older()
+    if found is not None:
+        found.select()
 
 
 def substitutes():

@@ -185,3 +185,44 @@ fn build_id_note(bytes: &[u8], align: usize) -> Option<Vec<u8>> {
     }
     None
 }
+
+/// The unwind tables of an image, at the file's own addresses.
+#[derive(Debug, Clone, Default)]
+pub struct Sections {
+    /// What is to be added to the file's addresses.
+    pub bias: u64,
+    /// `.eh_frame`: address and bytes.
+    pub eh_frame: Option<(u64, Vec<u8>)>,
+    /// `.eh_frame_hdr`: address and bytes.
+    pub eh_frame_hdr: Option<(u64, Vec<u8>)>,
+    /// `.text`.
+    pub text: Option<std::ops::Range<u64>>,
+}
+
+impl Image {
+    /// The unwind tables in the file of `module`.
+    ///
+    /// # Errors
+    /// [`Error::File`] if the file cannot be read or is not the mapped one.
+    pub fn unwind_tables(module: &Module, file: &Path, memory: &Cache) -> Result<Sections> {
+        let image = Image::open(module, file, memory, None, &[])?;
+        let handle = File::open(file).map_err(|e| file_error(file, &e))?;
+        let cache = ReadCache::new(handle);
+        let parsed = ElfFile64::<Endianness, _>::parse(&cache).map_err(|e| file_error(file, &e))?;
+        let section = |name: &str| {
+            let section = parsed.section_by_name(name)?;
+            Some((section.address(), section.uncompressed_data().ok()?.into_owned()))
+        };
+        Ok(Sections {
+            bias: image.bias,
+            eh_frame: section(".eh_frame"),
+            eh_frame_hdr: section(".eh_frame_hdr"),
+            text: parsed.section_by_name(".text").map(|s| s.address()..s.address().saturating_add(s.size())),
+        })
+    }
+
+    /// Where the symbols that were asked for and for which `f` holds are.
+    pub fn symbols_where(&self, f: impl Fn(&str) -> bool) -> Vec<Addr> {
+        self.symbols.iter().filter(|(name, _)| f(name)).map(|(_, at)| *at).collect()
+    }
+}

@@ -9,6 +9,7 @@ pub mod debuginfod;
 pub mod dwarf;
 pub mod elf;
 pub mod modules;
+pub mod unwind;
 
 pub use elf::Image;
 pub use modules::Module;

@@ -62,6 +62,25 @@ pub struct Frame {
     pub locals: Option<Vec<Variable>>,
 }
 
+impl Frame {
+    /// A call into a C function, which `text` names.
+    pub fn c_call(text: String, function: Addr) -> Frame {
+        Frame {
+            kind: FrameKind::CCall,
+            index: None,
+            gdb_level: None,
+            address: Some(function),
+            function: Some(text),
+            qualname: None,
+            file: None,
+            line: None,
+            source: None,
+            args: Vec::new(),
+            locals: None,
+        }
+    }
+}
+
 /// What a thread is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

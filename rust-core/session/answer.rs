@@ -6,11 +6,13 @@ use super::select;
 use crate::bytes::Addr;
 use crate::diag::Diagnostic;
 use crate::error::{Error, Result};
+use crate::image::unwind::Registers;
 use crate::limits;
 use crate::objects::text::{Text, plain};
 use crate::report::{json, model, text};
 use crate::runtime;
 use crate::stack::source::Places;
+use crate::stack::native::Matching;
 use crate::stack::{Frame, Stack, Variable};
 
 /// Answers one request.
@@ -119,8 +121,8 @@ impl<'a> Answering<'a> {
         lines.get(usize::try_from(line).ok()?.checked_sub(1)?).map(|l| plain(l.trim_end()).replace("\\t", "\t"))
     }
 
-    /// What a thread is doing, from what can be seen without unwinding its C stack.
-    fn state(&self, state: &runtime::Thread, thread: Option<&Thread>, stack: &Stack) -> model::State {
+    /// What a thread is doing. `in_c`: its innermost Python frame was seen to have called C.
+    fn state(&self, state: &runtime::Thread, thread: Option<&Thread>, stack: &Stack, in_c: bool) -> model::State {
         let interpreter = self.stopped.runtime.interpreters.iter().find(|i| i.addr == state.interpreter);
         if state.holds_gil && interpreter.and_then(|i| i.collecting) == Some(true) {
             return model::State::CollectingGarbage;
@@ -129,7 +131,7 @@ impl<'a> Answering<'a> {
             return model::State::NoPython;
         }
         if state.holds_gil {
-            return model::State::Running;
+            return if in_c { model::State::InCCall } else { model::State::Running };
         }
         // A thread that waits for the GIL sleeps in futex(2) on a word of the GIL's own condition
         // variable or mutex.
@@ -137,6 +139,21 @@ impl<'a> Answering<'a> {
         let in_gil =
             |word: u64| self.stopped.runtime.gils.iter().any(|(gil, size)| word.wrapping_sub(gil.0) < (*size).max(8));
         if futex.is_some_and(|word| in_gil(*word)) { model::State::WaitingForGil } else { model::State::InCCall }
+    }
+
+    /// The C stack of `thread`, matched with its Python stack.
+    fn matching(&self, thread: Option<&Thread>, stack: &Stack) -> Matching {
+        let registers = thread.and_then(|t| Some(Registers { pc: t.pc?, sp: t.sp?, bp: t.bp? }));
+        let native = registers.map(|r| self.attached.native(r)).unwrap_or_default();
+        Matching::new(&self.attached.objects, stack, native)
+    }
+
+    /// A call into C that the frame at `index` has made, if it can be proven.
+    fn c_call(&self, stack: &Stack, matching: &Matching, index: usize) -> Option<model::Frame> {
+        let objects = &self.attached.objects;
+        let function = objects.called(&stack.frames[index], matching.callees(index))?;
+        let repr = objects.repr(function, limits::VALUE_CHARS, self.request.style());
+        Some(model::Frame::c_call(repr.text, function))
     }
 
     fn thread(
@@ -148,8 +165,13 @@ impl<'a> Answering<'a> {
     ) -> model::Thread {
         let stack = self.stopped.stack(&self.attached.objects, state.addr);
         let most = if all_frames { self.request.options.limit.unwrap_or(usize::MAX) } else { 1 };
-        let frames: Vec<_> =
-            stack.frames.iter().enumerate().take(most).map(|(i, f)| self.shown(i, f, locals)).collect();
+        let matching = self.matching(thread, &stack);
+        let mut frames = Vec::new();
+        for (i, frame) in stack.frames.iter().enumerate().take(most) {
+            frames.extend(self.c_call(&stack, &matching, i));
+            frames.push(self.shown(i, frame, locals));
+        }
+        let in_c = frames.first().is_some_and(|f| f.kind == model::FrameKind::CCall);
         let total = stack.frames.len();
         model::Thread {
             gdb: thread.map(|t| t.gdb),
@@ -159,8 +181,8 @@ impl<'a> Answering<'a> {
             name: state.name.clone(),
             interpreter: Some(state.interpreter_id),
             holds_gil: state.holds_gil,
-            state: self.state(state, thread, &stack),
-            frames_total: (all_frames && frames.len() < total).then_some(total),
+            state: self.state(state, thread, &stack, in_c),
+            frames_total: (all_frames && most < total).then_some(total),
             frames,
             cut: stack.cut.clone(),
         }
@@ -222,7 +244,11 @@ impl<'a> Answering<'a> {
         if stack.frames.is_empty() {
             return Err(Error::User("Unable to locate python frame".into()));
         }
-        let index = select::frame_index(&stack, self.request);
+        let matching = match self.request.native_sp {
+            Some(_) => self.matching(self.request.selected(), &stack),
+            None => Matching::default(),
+        };
+        let index = select::frame_index(&stack, &matching, self.request);
         Ok((stack, index))
     }
 
@@ -322,7 +348,9 @@ impl<'a> Answering<'a> {
             text::frame(&mut out, frame);
             out
         });
-        response.select = Some(Selection { frame: index, level: None });
+        let matching = self.matching(self.request.selected(), &stack);
+        let native = matching.of.get(index).copied().flatten().and_then(|i| matching.native.get(i));
+        response.select = Some(Selection { frame: index, sp: native.map(|n| n.sp) });
         Ok(response)
     }
 }

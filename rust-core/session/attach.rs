@@ -3,6 +3,7 @@
 use crate::bytes::Addr;
 use crate::diag::Diagnostics;
 use crate::error::{Error, Result};
+use crate::image::unwind::{NativeFrame, Registers, Unwinding};
 use crate::image::{Image, Module, debug_file, dwarf, modules};
 use crate::layout::{self, Fields, Layout};
 use crate::locate::{self, Located};
@@ -67,6 +68,7 @@ pub struct Attached {
     pub times: Times,
     /// Source files.
     pub sources: Sources,
+    unwinding: Unwinding,
     stopped: RefCell<Option<Rc<Stopped>>>,
 }
 
@@ -126,6 +128,7 @@ impl Attached {
             description: description.clone(),
             times,
             sources: Sources::default(),
+            unwinding: Unwinding::default(),
             stopped: RefCell::new(None),
         })
     }
@@ -161,6 +164,18 @@ impl Attached {
         let stopped = Rc::new(Stopped { runtime, diagnostics, stacks: RefCell::default() });
         *self.stopped.borrow_mut() = Some(Rc::clone(&stopped));
         Ok(stopped)
+    }
+
+    /// The C stack of a thread with these registers, innermost frame first.
+    pub fn native(&self, registers: Registers) -> Vec<NativeFrame> {
+        let memory = &self.objects.memory;
+        let tables = |pc: u64| {
+            let module = modules::modules(memory.regions()).into_iter().find(|m| (m.start..m.end).contains(&pc))?;
+            let files = candidates(&self.description, &module);
+            let sections = files.iter().find_map(|file| Image::unwind_tables(&module, file, memory).ok())?;
+            Some((module.start, module.end, sections))
+        };
+        self.unwinding.walk(memory, registers, &tables)
     }
 
     /// Where to look for source files: the host's places, then those of the target.

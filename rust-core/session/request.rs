@@ -78,6 +78,8 @@ pub struct Thread {
     pub sp: Option<u64>,
     /// Program counter.
     pub pc: Option<u64>,
+    /// Frame pointer.
+    pub bp: Option<u64>,
     /// The system call that it is in, or -1.
     pub orig_rax: Option<i64>,
     /// First argument registers of that system call.
@@ -167,8 +169,8 @@ pub struct Need {
 pub struct Selection {
     /// The Python frame's index.
     pub frame: usize,
-    /// The native frame's level, where there is one.
-    pub level: Option<i64>,
+    /// The stack pointer of the native frame that runs it, where there is one.
+    pub sp: Option<u64>,
 }
 
 /// The answer.

@@ -2,10 +2,10 @@
 
 use super::attach::{Attached, Stopped};
 use super::request::{Request, Thread};
-use crate::bytes::Addr;
 use crate::error::{Error, Result};
 use crate::runtime;
 use crate::stack::Stack;
+use crate::stack::native::Matching;
 use std::rc::Rc;
 
 /// The thread states of a native thread, the one that matters first: with frames, with the GIL.
@@ -42,14 +42,12 @@ pub fn selected(attached: &Attached, stopped: &Stopped, request: &Request) -> Re
 
 /// The index of the selected frame: what the user chose with `py-up` and its kin, or the Python
 /// frame at or above the selected native frame, or the innermost.
-pub fn frame_index(stack: &Stack, request: &Request) -> usize {
+pub fn frame_index(stack: &Stack, matching: &Matching, request: &Request) -> usize {
+    let last = stack.frames.len().saturating_sub(1);
     if let Some(index) = request.frame {
-        return index.min(stack.frames.len().saturating_sub(1));
+        return index.min(last);
     }
     let Some(sp) = request.native_sp else { return 0 };
-    stack
-        .frames
-        .iter()
-        .position(|f| f.entry.is_none_or(|entry| entry >= Addr(sp)))
-        .unwrap_or(stack.frames.len().saturating_sub(1))
+    let runs_at_or_above = |native: &Option<usize>| native.is_some_and(|i| matching.native[i].sp >= sp);
+    matching.of.iter().position(runs_at_or_above).unwrap_or(if matching.native.is_empty() { 0 } else { last })
 }

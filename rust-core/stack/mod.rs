@@ -1,6 +1,7 @@
 //! Python stacks: frames, lines, variables.
 
 pub mod frame;
+pub mod native;
 pub mod source;
 pub mod variables;
 mod walk;
