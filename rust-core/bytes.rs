@@ -23,7 +23,7 @@ impl Addr {
 
     /// Whether a pointer to an object can have this value: not null, aligned, in user space.
     pub fn is_plausible(self) -> bool {
-        self.0 >= 0x1000 && self.0 < 1 << 56 && self.0 % 8 == 0
+        self.0 >= 0x1000 && self.0 < 1 << 56 && self.0.is_multiple_of(8)
     }
 }
 

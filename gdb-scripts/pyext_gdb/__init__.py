@@ -21,5 +21,8 @@ def load(here):
 
 def unload():
     """Undo what would be there twice if the script is sourced again."""
+    from . import printers
+
+    printers.unregister()
     session.disconnect_events()
     session.close_all()

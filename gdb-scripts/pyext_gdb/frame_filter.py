@@ -1,5 +1,91 @@
-"""Python in GDB's own backtrace."""
+"""Python in GDB's own backtrace: C frames that run Python frames are shown as those.
+
+A C frame can run several Python frames (since 3.11); they share its level. The C frames between stay as they are.
+"""
+
+import itertools
+
+import gdb
+from gdb.FrameDecorator import FrameDecorator
+
+from . import parameters, session, target, tokens
+
+
+class _Argument:
+    """An argument of a Python frame, for GDB."""
+
+    def __init__(self, name, text):
+        self._name, self._text = name, text
+
+    def symbol(self):
+        return self._name
+
+    def value(self):
+        return tokens.value(self._text)
+
+
+class _PythonFrame(FrameDecorator):
+    """A Python frame in the place of the C frame that runs it."""
+
+    def __init__(self, base, frame):
+        super().__init__(base)
+        self.frame = frame
+
+    def function(self):
+        return self.frame["function"]
+
+    def filename(self):
+        return self.frame["file"]
+
+    def line(self):
+        return self.frame["line"]
+
+    def address(self):
+        return None
+
+    def frame_args(self):
+        return [_Argument(name, text) for name, text in self.frame["args"]]
+
+    def frame_locals(self):
+        return None
+
+
+class _Filter:
+    """GDB calls this for every backtrace."""
+
+    def __init__(self):
+        self.name, self.priority, self.enabled = "pyext", 100, True
+        gdb.frame_filters[self.name] = self
+
+    def filter(self, frames):
+        if not parameters.frame_filter():
+            return frames
+        try:
+            python = {sp: list(group) for sp, group in session.ask("natives")["data"]}
+        except (gdb.error, gdb.GdbError, RuntimeError):
+            return frames  # no Python here, or it cannot be read: py-bt says why
+        return itertools.chain.from_iterable(_expand(frame, python) for frame in frames) if python else frames
+
+
+class _NativeFrame(FrameDecorator):
+    """A C frame without a name, which GDB prints as `??` only where no filter is."""
+
+    def function(self):
+        name = super().function()
+        # A number is a pc, for GDB to look up: it prints nothing where it has no symbol.
+        return name if isinstance(name, str) else self.inferior_frame().name() or "??"
+
+
+def _expand(frame, python):
+    inferior = frame.inferior_frame()
+    # What was inlined into the evaluation function has its stack pointer too.
+    if inferior.type() != gdb.INLINE_FRAME:
+        group = python.get(target.stack_pointer(inferior))
+        if group:
+            return [_PythonFrame(frame, one) for one in group]
+    return [_NativeFrame(frame)]
 
 
 def register():
     """Register the frame filter."""
+    _Filter()

@@ -41,10 +41,27 @@ def ask(command, everything=False, **options):
         "substitute": target.substitutes(),
         "directories": target.directories(),
     }
+    if request["stock"]:
+        request["level"] = target.selected_level()
     answer = session.query(request)
+    if "need" in answer:
+        for one in request["threads"]:
+            if one["gdb"] in answer["need"]["native"]:
+                one["native"] = target.native_frames(answer["need"]["variables"])
+        answer = session.query(request)
     if "select" in answer:
         select(answer["select"])
     return answer
+
+
+def ask_plain(command, **options):
+    """Put a question that has nothing to do with threads: cheap enough for every value that GDB prints."""
+    return current().query({"command": command, "options": options, "stock": is_stock()})
+
+
+def is_stock():
+    """Whether the words of CPython's own script are wanted."""
+    return parameters.stock()
 
 
 def selected_frame():
@@ -57,9 +74,11 @@ def selected_frame():
 def select(selection):
     """Remember the selected Python frame, and select the C frame that runs it, where there is one."""
     thread = gdb.selected_thread()
-    if selection.get("sp") is not None:
+    if selection.get("level") is not None:
+        target.select_level(selection["level"])
+    elif selection.get("sp") is not None:
         target.select_native(selection["sp"])
-    _selected[thread.global_num] = (selection["frame"], target.selected_stack_pointer())
+    _selected[thread.global_num] = (selection.get("frame"), target.selected_stack_pointer())
 
 
 def close(number):

@@ -162,6 +162,11 @@ def selected_stack_pointer():
         return None
 
 
+def stack_pointer(frame):
+    """The stack pointer in a frame."""
+    return _register(frame, "rsp")
+
+
 def select_native(sp):
     """Select the frame with this stack pointer. Functions inlined into it share it: the outermost is meant."""
     frame, found = gdb.newest_frame(), None
@@ -174,6 +179,60 @@ def select_native(sp):
         frame = frame.older()
     if found is not None:
         found.select()
+
+
+def select_level(level):
+    """Select the frame with this level."""
+    frame = gdb.newest_frame()
+    for _ in range(level):
+        frame = frame.older()
+    frame.select()
+
+
+def selected_level():
+    """The level of the selected frame. GDB 10 has no Frame.level()."""
+    try:
+        selected, frame = gdb.selected_frame(), gdb.newest_frame()
+    except gdb.error:
+        return None
+    level = 0
+    while frame is not None and frame != selected:
+        frame, level = frame.older(), level + 1
+    return level
+
+
+def _pointer(frame, name):
+    try:
+        return int(frame.read_var(name)) & 0xFFFFFFFFFFFFFFFF
+    except (ValueError, gdb.error):
+        return None
+
+
+def native_frames(wanted):
+    """GDB's own backtrace of the selected thread, with the variables that `wanted` names."""
+    frames = []
+    try:
+        frame = gdb.newest_frame()
+        while frame is not None:
+            name = frame.name()
+            variables = []
+            for function, variable in wanted:
+                if name and (name == function or function.endswith("*") and name.startswith(function[:-1])):
+                    variables.append([variable, _pointer(frame, variable)])
+            frames.append(
+                {
+                    "level": len(frames),
+                    "pc": frame.pc(),
+                    "sp": _register(frame, "rsp") or 0,
+                    "inline": frame.type() == gdb.INLINE_FRAME,
+                    "name": name,
+                    "variables": [v for v in variables if v[1] is not None],
+                }
+            )
+            frame = frame.older()
+    except gdb.error:
+        pass  # an unwinder that fails ends the backtrace
+    return frames
 
 
 def substitutes():

@@ -7,6 +7,7 @@
 
 mod debug_offsets;
 pub mod fields;
+mod native_names;
 mod rules;
 mod table;
 mod verify;
@@ -17,6 +18,7 @@ use crate::image::dwarf::StructLayout;
 use crate::locate::Located;
 use crate::process::Cache;
 pub use fields::{Field, Fields, Origin, Slot};
+pub use native_names::{NativeName, Role};
 pub use rules::{DictKeys, Frames, InstanceDict, Ints, LineTable, Rules, Text};
 use std::collections::HashMap;
 use std::path::PathBuf;

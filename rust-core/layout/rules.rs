@@ -1,5 +1,6 @@
 //! What an offset cannot say: how things are coded, per generation of CPython.
 
+use super::native_names::{NativeName, native_names};
 use crate::locate::Version;
 
 /// How Python frames are kept.
@@ -99,6 +100,10 @@ pub struct Rules {
     /// Outside of functions, `f_locals` is the namespace alone, or, while a comprehension that was
     /// inlined there runs, the fast locals alone (3.13, PEP 667); before, both were merged.
     pub namespace_locals: bool,
+    /// C functions that mean something in a backtrace with names.
+    pub native_names: &'static [NativeName],
+    /// Attribute storage is there for every instance, even while it is empty (3.11 and later).
+    pub attributes_always: bool,
     /// Python 2: its types and its way to write values.
     pub python2: bool,
     /// A free-threaded build.
@@ -149,6 +154,8 @@ pub fn rules(version: &Version, header: u64) -> Option<Rules> {
             _ => InstanceDict::Inline { words_before: if free_threaded { 1 } else { 3 } },
         },
         namespace_locals: minor >= 13,
+        native_names: native_names(minor),
+        attributes_always: minor >= 11,
         python2: minor == 0,
         free_threaded,
         exception_comma: minor <= 6,

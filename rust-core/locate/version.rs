@@ -51,7 +51,7 @@ fn is_plausible(hex: u32) -> bool {
 
 /// The version that `_Py_DebugOffsets` at `at` claims, if the cookie is there.
 pub fn debug_offsets_version(at: Addr, memory: &Cache) -> Option<u32> {
-    if at.0 % 8 != 0 || memory.uint(at, 8).ok()? != COOKIE {
+    if !at.0.is_multiple_of(8) || memory.uint(at, 8).ok()? != COOKIE {
         return None;
     }
     let hex = u32::try_from(memory.uint(at + 8, 8).ok()?).ok()?;

@@ -51,6 +51,12 @@ impl Objects {
         })
     }
 
+    /// Whether the object at `addr` has a place for attributes, filled or not.
+    pub fn has_attributes(&self, addr: Addr, ty: &Type) -> bool {
+        ty.managed_dict() && self.layout.rules.attributes_always
+            || self.place(addr, ty).is_ok_and(|place| !matches!(place, Place::Nowhere))
+    }
+
     fn place(&self, addr: Addr, ty: &Type) -> Result<Place> {
         let as_dict = |dict: Addr| dict.non_null().map_or(Place::Nowhere, Place::Dict);
         if ty.managed_dict() {

@@ -63,6 +63,8 @@ pub struct Code {
     pub arguments: Vec<String>,
     /// Locals are in `localsplus`, not in a dict (false for modules and class bodies).
     pub optimized: bool,
+    /// `co_nlocals`.
+    pub nlocals: usize,
     /// `co_stacksize`.
     pub stacksize: u64,
     /// Bytes of code before the first traceable instruction (3.11 and later).
@@ -107,6 +109,7 @@ impl Objects {
             arguments: self.arguments(addr, flags, &variables).unwrap_or_default(),
             variables,
             optimized: flags & OPTIMIZED != 0,
+            nlocals: self.uint(addr, &fields.co_nlocals).ok().and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
             stacksize: self.uint(addr, &fields.co_stacksize).unwrap_or(0),
             firsttraceable: self.uint(addr, &fields.co_firsttraceable).unwrap_or(0).saturating_mul(2),
             line_table: self.line_table(addr).ok(),

@@ -155,6 +155,9 @@ impl Writer<'_> {
 
     /// Whether the object is shown as a value of its built-in type.
     fn is_plain(&self, ty: &Type) -> bool {
+        if ty.kind == Kind::OldInstance {
+            return false;
+        }
         ty.exact && ty.kind != Kind::Object
             || matches!(ty.kind, Kind::Exception | Kind::Type) && (self.style == Style::Pyext || !ty.heap)
             || self.style == Style::Stock && !ty.heap && ty.kind != Kind::Object
@@ -393,7 +396,8 @@ impl Writer<'_> {
             Style::Stock => ty.tp_name.clone(),
         };
         if !self.enter(addr) {
-            self.then([format!("{name}(...)").into()]);
+            let cycle = if self.style == Style::Stock { "(...)".to_owned() } else { format!("{name}(...)") };
+            self.then([cycle.into()]);
             return Ok(());
         }
         let (items, len) = if args.is_null() { (Vec::new(), 0) } else { objects.tuple(args, self.room() / 3 + 1)? };
@@ -414,14 +418,20 @@ impl Writer<'_> {
             attributes.push((text, value));
             attributes.len() < most
         };
-        let mut has_dict = true;
+        // Whether there is a place for attributes at all, even an empty one.
+        let storage;
         if ty.kind == Kind::OldInstance {
             let class = objects.pointer(addr, &objects.layout.instance.in_class)?;
             name = objects.name(objects.pointer(class, &objects.layout.class.cl_name)?)?;
-            objects.dict_each(objects.pointer(addr, &objects.layout.instance.in_dict)?, &mut collect)?;
+            let dict = objects.pointer(addr, &objects.layout.instance.in_dict)?;
+            storage = !dict.is_null();
+            if storage {
+                objects.dict_each(dict, &mut collect)?;
+            }
         } else {
             // A damaged dict costs the attributes, not the object.
-            has_dict = objects.attributes_each(addr, ty, &mut collect).is_ok() && !attributes.is_empty();
+            let walked = objects.attributes_each(addr, ty, &mut collect);
+            storage = walked.is_ok() && objects.has_attributes(addr, ty);
             if self.style == Style::Pyext {
                 attributes.extend(objects.slots(addr, ty).unwrap_or_default());
             }
@@ -445,12 +455,16 @@ impl Writer<'_> {
                     | Kind::Frozenset
                     | Kind::Deque
             );
-        if !payload && attributes.is_empty() && !(has_dict && ty.kind == Kind::OldInstance) {
+        if !payload && attributes.is_empty() && !(storage && self.style == Style::Stock) {
             self.then([format!("<{name} at remote {addr}>").into()]);
             return Ok(());
         }
         if !self.enter(addr) {
-            self.then([format!("<{name}(...) at remote {addr}>").into()]);
+            let cycle = match self.style {
+                Style::Pyext => format!("<{name}(...) at remote {addr}>"),
+                Style::Stock => "<...>".to_owned(),
+            };
+            self.then([cycle.into()]);
             return Ok(());
         }
         self.work.push(Work::Leave(addr));
@@ -549,7 +563,7 @@ impl Objects {
         })
     }
 
-    /// `<method-wrapper '__init__' of Foo object at remote 0x…>`. `wrapperobject` (descrobject.c)
+    /// `<method-wrapper '__init__' of Foo object at 0x…>`. `wrapperobject` (descrobject.c)
     /// is the object header, the descriptor and the receiver in every version; its name is that of
     /// the descriptor.
     fn method_wrapper_repr(&self, addr: Addr) -> Result<String> {
@@ -558,7 +572,7 @@ impl Objects {
         let receiver = self.memory.pointer(addr + header + 8)?;
         let name = self.name(self.pointer(descriptor, &self.layout.descr.d_name)?)?;
         let ty = self.type_of(receiver)?;
-        Ok(format!("<method-wrapper '{name}' of {} object at remote {receiver}>", ty.tp_name))
+        Ok(format!("<method-wrapper '{name}' of {} object at {receiver}>", ty.tp_name))
     }
 
     /// The text of an object for a person, with the default budget.

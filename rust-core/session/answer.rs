@@ -11,8 +11,8 @@ use crate::limits;
 use crate::objects::text::{Text, plain};
 use crate::report::{json, model, text};
 use crate::runtime;
-use crate::stack::source::Places;
 use crate::stack::native::Matching;
+use crate::stack::source::Places;
 use crate::stack::{Frame, Stack, Variable};
 
 /// Answers one request.
@@ -20,6 +20,11 @@ use crate::stack::{Frame, Stack, Variable};
 /// # Errors
 /// Any; the text is for the user.
 pub fn answer(attached: &Attached, request: &Request) -> Result<Response> {
+    if request.stock
+        && let Some(response) = super::stock::answer(&Answering::new(attached, request)?)
+    {
+        return response;
+    }
     match request.command {
         Command::Bt => Answering::new(attached, request)?.backtrace(),
         Command::Threads => Answering::new(attached, request)?.threads(),
@@ -30,7 +35,8 @@ pub fn answer(attached: &Attached, request: &Request) -> Result<Response> {
         Command::Names => Answering::new(attached, request)?.names(),
         Command::Info => super::info::info(attached, request),
         Command::Value => Ok(super::value::value(attached, request)),
-        Command::Natives => Err(Error::Request("not answered here".into())),
+        Command::Types => Ok(super::value::types(request)),
+        Command::Natives => super::value::natives(attached, request),
     }
 }
 
@@ -63,7 +69,7 @@ impl<'a> Answering<'a> {
         all
     }
 
-    fn variable(&self, variable: &Variable, chars: usize) -> model::Variable {
+    pub(super) fn variable(&self, variable: &Variable, chars: usize) -> model::Variable {
         let objects = &self.attached.objects;
         let repr = objects.repr(variable.value, chars, self.request.style());
         model::Variable {
@@ -93,7 +99,7 @@ impl<'a> Answering<'a> {
     }
 
     /// A Python frame as it is shown. `locals`: with all its variables.
-    fn shown(&self, index: usize, frame: &Frame, locals: bool) -> model::Frame {
+    pub(super) fn shown(&self, index: usize, frame: &Frame, locals: bool) -> model::Frame {
         let objects = &self.attached.objects;
         let code = frame.code.as_ref().ok();
         let file = code.and_then(|c| c.file.clone());
@@ -142,7 +148,7 @@ impl<'a> Answering<'a> {
     }
 
     /// The C stack of `thread`, matched with its Python stack.
-    fn matching(&self, thread: Option<&Thread>, stack: &Stack) -> Matching {
+    pub(super) fn matching(&self, thread: Option<&Thread>, stack: &Stack) -> Matching {
         let registers = thread.and_then(|t| Some(Registers { pc: t.pc?, sp: t.sp?, bp: t.bp? }));
         let native = registers.map(|r| self.attached.native(r)).unwrap_or_default();
         Matching::new(&self.attached.objects, stack, native)
@@ -284,6 +290,15 @@ impl<'a> Answering<'a> {
 
     fn list(&self) -> Result<Response> {
         let (stack, index) = self.current()?;
+        self.list_frame(&stack, index)
+    }
+
+    /// The Python stack of the selected thread.
+    pub(super) fn selected_stack(&self) -> Result<std::rc::Rc<Stack>> {
+        select::selected(self.attached, &self.stopped, self.request).map(|(_, stack)| stack)
+    }
+
+    pub(super) fn list_frame(&self, stack: &Stack, index: usize) -> Result<Response> {
         let frame = &stack.frames[index];
         let options = &self.request.options;
         let code = frame.code.as_ref().map_err(Clone::clone)?;
@@ -309,7 +324,7 @@ impl<'a> Answering<'a> {
             .filter(|(_, number)| (start.max(1)..=end).contains(number))
             .map(|(text, number)| (number, text.clone()))
             .collect();
-        if lines.is_empty() {
+        if lines.is_empty() && !self.request.stock {
             return Err(Error::User(format!("{} has no lines {start} to {end}.", file.plain())));
         }
         let answer = model::Listing { file, line, lines };
@@ -350,7 +365,7 @@ impl<'a> Answering<'a> {
         });
         let matching = self.matching(self.request.selected(), &stack);
         let native = matching.of.get(index).copied().flatten().and_then(|i| matching.native.get(i));
-        response.select = Some(Selection { frame: index, sp: native.map(|n| n.sp) });
+        response.select = Some(Selection { frame: Some(index), sp: native.map(|n| n.sp), level: None });
         Ok(response)
     }
 }

@@ -6,6 +6,7 @@ mod info;
 mod path;
 mod request;
 mod select;
+mod stock;
 mod value;
 
 pub use attach::{Attached, Description};

@@ -28,6 +28,8 @@ pub enum Command {
     Value,
     /// The names that `py-print` can complete.
     Names,
+    /// The C types that `Value` can show.
+    Types,
     /// What a frame filter shows for native frames.
     Natives,
 }
@@ -98,6 +100,8 @@ pub struct Native {
     pub pc: u64,
     /// Stack pointer.
     pub sp: u64,
+    /// Whether the function was inlined into the next older frame's.
+    pub inline: bool,
     /// Function, if known.
     pub name: Option<String>,
     /// Variables of the function that were asked for: name and pointer value.
@@ -124,6 +128,9 @@ pub struct Request {
     /// The stack pointer of the native frame that the user has selected, if it is not the newest.
     #[serde(default)]
     pub native_sp: Option<u64>,
+    /// The level of the native frame that the user has selected.
+    #[serde(default)]
+    pub level: Option<i64>,
     /// Stock words instead of ours.
     #[serde(default)]
     pub stock: bool,
@@ -160,7 +167,7 @@ impl Request {
 pub struct Need {
     /// Native frames of these threads.
     pub native: Vec<i64>,
-    /// Variables to read in functions: (function name prefix, variable).
+    /// Variables to read in functions: (name, variable). A name that ends in `*` is a beginning.
     pub variables: Vec<(String, String)>,
 }
 
@@ -168,9 +175,11 @@ pub struct Need {
 #[derive(Debug, Clone, Serialize)]
 pub struct Selection {
     /// The Python frame's index.
-    pub frame: usize,
+    pub frame: Option<usize>,
     /// The stack pointer of the native frame that runs it, where there is one.
     pub sp: Option<u64>,
+    /// The native frame's level, where the host gave levels.
+    pub level: Option<i64>,
 }
 
 /// The answer.

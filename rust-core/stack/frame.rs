@@ -24,6 +24,33 @@ pub struct Frame {
     pub entry: Option<Addr>,
 }
 
+impl Frame {
+    /// The frame of a frame object (`PyFrameObject`), which since 3.11 wraps the real one.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::Fault`].
+    pub fn of_object(objects: &Objects, object: Addr) -> Result<Frame> {
+        match objects.layout.rules.frames {
+            Frames::Objects => Frame::at(objects, object),
+            Frames::Interpreter { .. } => Frame::at(objects, objects.pointer(object, &objects.layout.frame.f_frame)?),
+        }
+    }
+
+    /// The frame at `addr`, as the chain of frames has it.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::Fault`].
+    pub fn at(objects: &Objects, addr: Addr) -> Result<Frame> {
+        let code = match objects.layout.rules.frames {
+            Frames::Objects => objects.pointer(addr, &objects.layout.frame.f_code)?,
+            Frames::Interpreter { .. } => objects.executable(addr)?,
+        };
+        let code = objects.code(code)?;
+        let line = objects.line(addr, &code);
+        Ok(Frame { addr, code: Ok(code), line, group: 0, entry: None })
+    }
+}
+
 /// Fields of frames that only this layer needs.
 impl Objects {
     /// The code of the interpreter frame at `frame`, with tag bits cleared.

@@ -166,7 +166,8 @@ mod tests {
     fn a_record_belongs_to_the_frame_around_it() {
         let native: Vec<_> =
             [0x100, 0x200, 0x300, 0x400].iter().map(|sp| NativeFrame { pc: 1, sp: *sp, function: None }).collect();
-        let stack = Stack { frames: vec![frame(0x180), frame(0x180), frame(0x300), frame(0x450), frame(0x50)], cut: None };
+        let stack =
+            Stack { frames: vec![frame(0x180), frame(0x180), frame(0x300), frame(0x450), frame(0x50)], cut: None };
         let matching = Matching { of: by_record(&stack, &native), native };
         assert_eq!(matching.of, [Some(0), Some(0), Some(2), None, None]);
         assert_eq!(matching.callees(0).len(), 0);

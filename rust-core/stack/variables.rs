@@ -112,10 +112,7 @@ impl Objects {
     }
 
     fn fast_locals(&self, frame: &Frame, code: &Code) -> Result<Vec<Variable>> {
-        let start = match self.layout.rules.frames {
-            Frames::Objects => frame.addr + self.layout.frame.f_localsplus.at()?,
-            Frames::Interpreter { .. } => frame.addr + self.layout.iframe.localsplus.at()?,
-        };
+        let start = self.slots_start(frame)?;
         let words = self.pointers(start, code.variables.len())?;
         let tag = !self.layout.rules.stackref_tag;
         let closure = self.closure(frame);
@@ -151,6 +148,29 @@ impl Objects {
             all.sort_by_key(|v| rank(&v.name));
         }
         Ok(all)
+    }
+
+    /// What CPython's own script takes for locals: the first `co_nlocals` slots as they are.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::Fault`].
+    pub fn raw_locals(&self, frame: &Frame) -> Result<Vec<Variable>> {
+        let code = frame.code.as_ref().map_err(Clone::clone)?;
+        let start = self.slots_start(frame)?;
+        let words = self.pointers(start, code.nlocals.min(code.variables.len()))?;
+        let tag = !self.layout.rules.stackref_tag;
+        let values = words.into_iter().map(|w| Addr(w.0 & tag)).zip(&code.variables);
+        Ok(values
+            .filter(|(value, _)| !value.is_null())
+            .map(|(value, variable)| Variable { name: variable.name.clone(), value })
+            .collect())
+    }
+
+    fn slots_start(&self, frame: &Frame) -> Result<Addr> {
+        Ok(match self.layout.rules.frames {
+            Frames::Objects => frame.addr + self.layout.frame.f_localsplus.at()?,
+            Frames::Interpreter { .. } => frame.addr + self.layout.iframe.localsplus.at()?,
+        })
     }
 
     /// The cells of the function that the frame runs.
