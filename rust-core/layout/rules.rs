@@ -75,6 +75,17 @@ pub enum InstanceDict {
     },
 }
 
+/// Where the GIL is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GilPlace {
+    /// A lock of `thread_pthread.h` that a static variable points at (2.7).
+    Lock,
+    /// Static variables of `ceval_gil.h` (3.6 and older).
+    ImageData,
+    /// `_gil_runtime_state`, in the runtime (3.7, bpo-30860) or in an interpreter (3.12, PEP 684).
+    Struct,
+}
+
 /// The rules of one build.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
@@ -100,6 +111,8 @@ pub struct Rules {
     /// Outside of functions, `f_locals` is the namespace alone, or, while a comprehension that was
     /// inlined there runs, the fast locals alone (3.13, PEP 667); before, both were merged.
     pub namespace_locals: bool,
+    /// Where the GIL is.
+    pub gil: GilPlace,
     /// C functions that mean something in a backtrace with names.
     pub native_names: &'static [NativeName],
     /// Attribute storage is there for every instance, even while it is empty (3.11 and later).
@@ -154,6 +167,11 @@ pub fn rules(version: &Version, header: u64) -> Option<Rules> {
             _ => InstanceDict::Inline { words_before: if free_threaded { 1 } else { 3 } },
         },
         namespace_locals: minor >= 13,
+        gil: match minor {
+            0 => GilPlace::Lock,
+            1..=6 => GilPlace::ImageData,
+            _ => GilPlace::Struct,
+        },
         native_names: native_names(minor),
         attributes_always: minor >= 11,
         python2: minor == 0,

@@ -65,9 +65,10 @@ fn wanted(name: &str) -> bool {
             | "_PyThreadState_Current"
             | "interp_head"
             | "PyPyType_Type"
-            | "_Py_NoneStruct"
-            | "_Py_TrueStruct"
-            | "_Py_ZeroStruct"
+            | "collecting"
+            | "PyThread_acquire_lock"
+            | "PyEval_RestoreThread"
+            | "PyEval_AcquireThread"
     ) || is_eval_symbol(name)
 }
 

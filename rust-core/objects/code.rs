@@ -122,7 +122,10 @@ impl Objects {
     }
 
     /// A file name. Python 2's are bytes: taken as UTF-8, other bytes by `surrogateescape`.
-    fn path(&self, addr: Addr) -> Result<Text> {
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if the object is no string; [`Error::Fault`].
+    pub fn path(&self, addr: Addr) -> Result<Text> {
         match self.type_of(addr)?.kind {
             Kind::Str | Kind::Unicode2 => self.text(addr, limits::NAME_CHARS),
             Kind::Str2 | Kind::Bytes => {

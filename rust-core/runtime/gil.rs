@@ -3,6 +3,7 @@
 use super::Runtime;
 use crate::bytes::Addr;
 use crate::error::Result;
+use crate::layout::GilPlace;
 use crate::objects::Objects;
 
 /// Fills in the holders and the collection flags of `runtime`.
@@ -11,6 +12,12 @@ pub(super) fn read(objects: &Objects, runtime: &mut Runtime) {
     let one_for_all = global_holder(objects, runtime.addr);
     let collecting_for_all =
         runtime.addr.and_then(|addr| objects.uint(addr, &layout.runtime.gc_collecting).ok()).map(|v| v != 0);
+    // 3.6 and older: a static variable, which only an image with its symbols shows.
+    let static_flag = objects.located.image.symbol("collecting").and_then(|at| objects.memory.uint(at, 4).ok());
+    let collecting_for_all = collecting_for_all.or(static_flag.map(|v| v != 0));
+    if layout.rules.gil == GilPlace::ImageData {
+        runtime.gils.extend(objects.located.image.data.iter().map(|(start, end)| (Addr(*start), end - start)));
+    }
     let gil_size = layout.gil.size.at().unwrap_or(0);
     if let (Some(addr), Ok(offset)) = (runtime.addr, layout.runtime.gil.at()) {
         runtime.gils.push((addr + offset, gil_size));

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::limits;
 use crate::locate::{Found, scan_words};
 use crate::objects::{Kind, Objects};
+use std::path::PathBuf;
 pub use threads::Thread;
 
 /// An interpreter.
@@ -35,7 +36,8 @@ pub struct Runtime {
     pub interpreters: Vec<Interpreter>,
     /// Thread states, in each interpreter's order (newest first).
     pub threads: Vec<Thread>,
-    /// Where GILs live in memory: a thread that waits on a futex in one waits for the GIL.
+    /// Where GILs live in memory, start and size: a thread that waits on a futex in one waits for
+    /// the GIL. Of 3.6 the image's data: nothing else there is waited on.
     pub gils: Vec<(Addr, u64)>,
 }
 
@@ -88,6 +90,21 @@ impl Runtime {
         gil::read(objects, &mut runtime);
         threads::name(objects, &mut runtime.threads, &runtime.interpreters, diagnostics);
         Ok(runtime)
+    }
+}
+
+impl Runtime {
+    /// `sys.path` of the main interpreter, as far as it is text.
+    pub fn search_path(&self, objects: &Objects) -> Vec<PathBuf> {
+        const MOST: usize = 64;
+        let read = || -> Result<Vec<PathBuf>> {
+            let Some(main) = self.interpreters.last() else { return Ok(Vec::new()) };
+            let sysdict = objects.pointer(main.addr, &objects.layout.interp.sysdict)?;
+            let Some(path) = objects.dict_get(sysdict, "path")? else { return Ok(Vec::new()) };
+            let (items, _) = objects.list(path, MOST)?;
+            Ok(items.into_iter().filter_map(|item| objects.path(item).ok()).map(|text| text.to_path()).collect())
+        };
+        read().unwrap_or_default()
     }
 }
 

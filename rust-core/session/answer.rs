@@ -6,7 +6,8 @@ use super::select;
 use crate::bytes::Addr;
 use crate::diag::Diagnostic;
 use crate::error::{Error, Result};
-use crate::image::unwind::Registers;
+use crate::image::unwind::{NativeFrame, Registers};
+use crate::layout::GilPlace;
 use crate::limits;
 use crate::objects::text::{Text, plain};
 use crate::report::{json, model, text};
@@ -50,7 +51,9 @@ pub(super) struct Answering<'a> {
 
 impl<'a> Answering<'a> {
     pub fn new(attached: &'a Attached, request: &'a Request) -> Result<Answering<'a>> {
-        Ok(Answering { attached, request, stopped: attached.stopped()?, places: attached.places(&request.places()) })
+        let stopped = attached.stopped()?;
+        let places = attached.places(&request.places(), &stopped.runtime.search_path(&attached.objects));
+        Ok(Answering { attached, request, stopped, places })
     }
 
     fn respond<T: serde::Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) -> Response {
@@ -128,14 +131,18 @@ impl<'a> Answering<'a> {
     }
 
     /// What a thread is doing. `in_c`: its innermost Python frame was seen to have called C.
-    fn state(&self, state: &runtime::Thread, thread: Option<&Thread>, stack: &Stack, in_c: bool) -> model::State {
+    fn state(
+        &self,
+        state: &runtime::Thread,
+        thread: Option<&Thread>,
+        native: &[NativeFrame],
+        in_c: Option<bool>,
+    ) -> model::State {
         let interpreter = self.stopped.runtime.interpreters.iter().find(|i| i.addr == state.interpreter);
         if state.holds_gil && interpreter.and_then(|i| i.collecting) == Some(true) {
             return model::State::CollectingGarbage;
         }
-        if stack.frames.is_empty() {
-            return model::State::NoPython;
-        }
+        let Some(in_c) = in_c else { return model::State::NoPython };
         if state.holds_gil {
             return if in_c { model::State::InCCall } else { model::State::Running };
         }
@@ -144,7 +151,13 @@ impl<'a> Answering<'a> {
         let futex = thread.filter(|t| t.orig_rax == Some(FUTEX)).and_then(|t| t.args.first());
         let in_gil =
             |word: u64| self.stopped.runtime.gils.iter().any(|(gil, size)| word.wrapping_sub(gil.0) < (*size).max(8));
-        if futex.is_some_and(|word| in_gil(*word)) { model::State::WaitingForGil } else { model::State::InCCall }
+        let objects = &self.attached.objects;
+        let in_lock = || objects.layout.rules.gil == GilPlace::Lock && objects.waits_for_gil_lock(native);
+        if futex.is_some_and(|word| in_gil(*word)) || in_lock() {
+            model::State::WaitingForGil
+        } else {
+            model::State::InCCall
+        }
     }
 
     /// The C stack of `thread`, matched with its Python stack.
@@ -177,7 +190,7 @@ impl<'a> Answering<'a> {
             frames.extend(self.c_call(&stack, &matching, i));
             frames.push(self.shown(i, frame, locals));
         }
-        let in_c = frames.first().is_some_and(|f| f.kind == model::FrameKind::CCall);
+        let in_c = frames.first().map(|f| f.kind == model::FrameKind::CCall);
         let total = stack.frames.len();
         model::Thread {
             gdb: thread.map(|t| t.gdb),
@@ -187,7 +200,7 @@ impl<'a> Answering<'a> {
             name: state.name.clone(),
             interpreter: Some(state.interpreter_id),
             holds_gil: state.holds_gil,
-            state: self.state(state, thread, &stack, in_c),
+            state: self.state(state, thread, &matching.native, in_c),
             frames_total: (all_frames && most < total).then_some(total),
             frames,
             cut: stack.cut.clone(),

@@ -178,9 +178,17 @@ impl Attached {
         self.unwinding.walk(memory, registers, &tables)
     }
 
-    /// Where to look for source files: the host's places, then those of the target.
-    pub fn places(&self, host: &Places) -> Places {
+    /// Where to look for source files: the target's working directory, the host's places, and the
+    /// target's `sys.path`.
+    pub fn places(&self, host: &Places, search_path: &[PathBuf]) -> Places {
         let mut places = host.clone();
+        let root = self.description.pid.map(|pid| PathBuf::from(format!("/proc/{pid}/root")));
+        for directory in search_path.iter().filter(|d| d.is_absolute()) {
+            if let (Some(root), Ok(inside)) = (&root, directory.strip_prefix("/")) {
+                places.directories.push(root.join(inside));
+            }
+            places.directories.push(directory.clone());
+        }
         if let Some(pid) = self.description.pid {
             places.roots.push(format!("/proc/{pid}/root").into());
             if let Ok(directory) = std::fs::read_link(format!("/proc/{pid}/cwd")) {

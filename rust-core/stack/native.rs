@@ -152,6 +152,21 @@ impl Objects {
     }
 }
 
+impl Objects {
+    /// Whether a thread of 2.7 waits for the GIL: it is in `PyThread_acquire_lock`, called by what
+    /// takes the GIL. The GIL is an ordinary lock there, so its caller tells; CPython's own script
+    /// took every lock for the GIL.
+    pub fn waits_for_gil_lock(&self, native: &[NativeFrame]) -> bool {
+        let image = &self.located.image;
+        let start = |name: &str| image.symbol(name).map(|a| a.0);
+        let Some(acquire) = start("PyThread_acquire_lock") else { return false };
+        let Some(at) = native.iter().position(|n| n.function == Some(acquire)) else { return false };
+        let Some(caller) = native.get(at + 1).and_then(|n| n.function) else { return false };
+        let takers = [start("PyEval_RestoreThread"), start("PyEval_AcquireThread")];
+        takers.contains(&Some(caller)) || image.symbols_where(is_eval_symbol).contains(&Addr(caller))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
