@@ -36,7 +36,8 @@ class _Command(gdb.Command):
         for one in options:
             self.parser.add_argument(*one.flags, **one.keywords)
         self.__doc__ = self._help()
-        super().__init__(name, gdb.COMMAND_STACK, gdb.COMPLETE_NONE)
+        # Naming a completer, even COMPLETE_NONE, would turn complete() off.
+        super().__init__(name, gdb.COMMAND_STACK)
 
     def _help(self):
         doc = "\n".join(line.strip() for line in self.function.__doc__.strip().splitlines())
@@ -83,9 +84,10 @@ class _Command(gdb.Command):
         if self.complete_rest and not last.startswith("-"):
             try:
                 candidates = self.complete_rest(last)
-            except (gdb.error, native.Bug):
+            except (gdb.error, gdb.GdbError, RuntimeError, native.Bug):
                 candidates = []
-        head = len(last) - len(word)
+        # GDB asks first, without a word, where words break.
+        head = len(last) - len(word or "")
         return [c[head:] for c in candidates if c.startswith(last)]
 
 

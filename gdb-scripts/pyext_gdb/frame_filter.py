@@ -72,8 +72,8 @@ class _NativeFrame(FrameDecorator):
 
     def function(self):
         name = super().function()
-        # A number is a pc, for GDB to look up: it prints nothing where it has no symbol.
-        return name if isinstance(name, str) else self.inferior_frame().name() or "??"
+        # Where there is no symbol, GDB before 16 gives the pc and prints nothing for it, later ones `???`.
+        return name if isinstance(name, str) and name != "???" else self.inferior_frame().name() or "??"
 
 
 def _expand(frame, python):

@@ -108,6 +108,13 @@ impl Image {
         Ok(image)
     }
 
+    /// The build id of a file that need not be mapped.
+    pub fn file_build_id(file: &Path) -> Option<Vec<u8>> {
+        let cache = ReadCache::new(File::open(file).ok()?);
+        let parsed = ElfFile64::<Endianness, _>::parse(&cache).ok()?;
+        parsed.build_id().ok().flatten().map(<[u8]>::to_vec)
+    }
+
     /// Whether `file` is the one that `module` maps: the mapped build id is the file's, or the
     /// target's memory does not show one.
     pub fn is_file_of(module: &Module, file: &Path, memory: &Cache) -> bool {

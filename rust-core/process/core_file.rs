@@ -55,7 +55,12 @@ pub struct CoreFile {
     pub threads: Vec<CoreThread>,
     /// Whether the core says which files were mapped.
     pub has_file_note: bool,
+    /// Where the program starts (`AT_ENTRY`): the module there is the program.
+    pub entry: Option<u64>,
 }
+
+/// Of the auxiliary vector (`include/uapi/linux/auxvec.h`).
+const AT_ENTRY: u64 = 9;
 
 /// Size of the part of `struct elf_prstatus` before `pr_pid` on x86-64 and aarch64 Linux.
 const PRSTATUS_PID: usize = 32;
@@ -84,6 +89,7 @@ impl CoreFile {
             missing_bytes: 0,
             threads: Vec::new(),
             has_file_note: false,
+            entry: None,
         };
         let mut notes = Vec::new();
         for header in headers {
@@ -148,6 +154,11 @@ impl CoreFile {
                     }
                 }
                 elf::NT_FILE => self.parse_files(content),
+                elf::NT_AUXV => {
+                    let mut pairs = content.chunks_exact(16);
+                    let entry = pairs.find(|pair| bytes::word(pair, 0) == Some(AT_ENTRY));
+                    self.entry = entry.and_then(|pair| bytes::word(pair, 8));
+                }
                 _ => {}
             }
             at = start + (size as usize).next_multiple_of(4);

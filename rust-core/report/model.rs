@@ -139,6 +139,25 @@ pub struct Thread {
     pub cut: Option<String>,
 }
 
+impl Thread {
+    /// A native thread that runs no Python.
+    pub fn without_python(gdb: i64, lwp: i64, pthread: Option<u64>) -> Thread {
+        Thread {
+            gdb: Some(gdb),
+            lwp: Some(lwp),
+            thread_id: pthread.map(Addr),
+            native_thread_id: None,
+            name: None,
+            interpreter: None,
+            holds_gil: false,
+            state: State::NoPython,
+            frames: Vec::new(),
+            frames_total: None,
+            cut: None,
+        }
+    }
+}
+
 /// An answer with remarks.
 #[derive(Debug, Serialize)]
 pub struct Threads {

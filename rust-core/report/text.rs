@@ -93,6 +93,10 @@ pub fn stack(out: &mut String, thread: &Thread) {
 /// `py-bt`: one thread without a heading, or all with headings.
 pub fn backtrace(answer: &Threads, headings: bool) -> String {
     let mut out = String::new();
+    // What makes the rest doubtful is read before it.
+    let (first, last): (Vec<_>, Vec<_>) =
+        answer.diagnostics.iter().cloned().partition(|d| d.what.starts_with("the core is truncated"));
+    diagnostics(&mut out, &first);
     for (i, thread) in answer.threads.iter().enumerate() {
         if headings {
             if i > 0 {
@@ -102,7 +106,7 @@ pub fn backtrace(answer: &Threads, headings: bool) -> String {
         }
         stack(&mut out, thread);
     }
-    diagnostics(&mut out, &answer.diagnostics);
+    diagnostics(&mut out, &last);
     out
 }
 

@@ -61,13 +61,12 @@ impl<'a> Answering<'a> {
         Response { text, ..Response::default() }
     }
 
-    /// Remarks of this stop; those of attaching are `py-info`'s, except that a truncated core is
-    /// said first and everywhere.
+    /// Remarks of this stop; those of attaching are `py-info`'s, except that a truncated core and a
+    /// wrong executable are said first and everywhere.
     fn diagnostics(&self) -> Vec<Diagnostic> {
         let mut all = Vec::new();
-        if self.attached.core.as_ref().is_some_and(|core| core.missing_bytes > 0) {
-            all.extend(self.attached.diagnostics.all().into_iter().take(1));
-        }
+        let first = |d: &Diagnostic| d.at == "executable" || d.what.starts_with("the core is truncated");
+        all.extend(self.attached.diagnostics.all().into_iter().filter(first));
         all.extend(self.stopped.diagnostics.all());
         all
     }
@@ -216,19 +215,7 @@ impl<'a> Answering<'a> {
         for native in &natives {
             let states = select::states_of(self.attached, &self.stopped, native);
             if states.is_empty() {
-                threads.push(model::Thread {
-                    gdb: Some(native.gdb),
-                    lwp: Some(native.lwp),
-                    thread_id: native.pthread.map(Addr),
-                    native_thread_id: None,
-                    name: None,
-                    interpreter: None,
-                    holds_gil: false,
-                    state: model::State::NoPython,
-                    frames: Vec::new(),
-                    frames_total: None,
-                    cut: None,
-                });
+                threads.push(model::Thread::without_python(native.gdb, native.lwp, native.pthread));
             }
             threads.extend(states.iter().map(|state| self.thread(state, Some(native), locals, all_frames)));
         }
@@ -245,8 +232,18 @@ impl<'a> Answering<'a> {
         let threads = if options.all {
             self.all_threads(options.locals, true)
         } else {
-            let (state, _) = select::selected(self.attached, &self.stopped, self.request)?;
-            vec![self.thread(&state, self.request.selected(), options.locals, true)]
+            let native = self.request.selected();
+            match (select::selected(self.attached, &self.stopped, self.request), native) {
+                (Ok((state, _)), _) => vec![self.thread(&state, native, options.locals, true)],
+                // An answer and no error: an error would end `thread apply all py-bt` here.
+                (Err(Error::User(text)), Some(_)) if !options.json => {
+                    return Ok(Response { text: text + "\n", ..Response::default() });
+                }
+                (Err(Error::User(_)), Some(native)) => {
+                    vec![model::Thread::without_python(native.gdb, native.lwp, native.pthread)]
+                }
+                (Err(e), _) => return Err(e),
+            }
         };
         let answer = model::Threads { threads, diagnostics: self.diagnostics() };
         Ok(self.respond(&answer, |answer| text::backtrace(answer, options.all)))

@@ -3,6 +3,7 @@
 use crate::bytes::Addr;
 use crate::diag::Diagnostics;
 use crate::error::{Error, Result};
+use crate::image::elf::hex;
 use crate::image::unwind::{NativeFrame, Registers, Unwinding};
 use crate::image::{Image, Module, debug_file, dwarf, modules};
 use crate::layout::{self, Fields, Layout};
@@ -113,6 +114,7 @@ impl Attached {
         let located = locate::locate(&memory, &candidates, &opened, &diagnostics)?;
         if let Some(core) = &core {
             attach_rest(core, &memory, &located.image.path, &candidates);
+            check_program(core, description, &candidates, &diagnostics);
         }
         let mut times = Times { locate: start.elapsed(), ..Times::default() };
         let start = Instant::now();
@@ -239,6 +241,36 @@ fn open(description: &Description, read: Option<ReadFn>) -> Result<Opened> {
         deleted: false,
     };
     Ok((Box::new(Host::new(read, description.modules.iter().map(region).collect())), None))
+}
+
+/// Says so where the host has loaded another program than the one that died: a shim, a link of a
+/// virtual environment, a newer build. Its C backtrace is then wrong, ours is not.
+fn check_program(
+    core: &CoreFile,
+    description: &Description,
+    candidates: &locate::Candidates<'_>,
+    diagnostics: &Diagnostics,
+) {
+    let (Some(loaded), Some(entry)) = (&description.executable, core.entry) else { return };
+    let all = modules::modules(core.regions());
+    let Some(program) = all.iter().find(|m| (m.start..m.end).contains(&entry)) else { return };
+    let ours = candidates(program).into_iter().filter(|file| file.as_os_str() != loaded.as_str());
+    let right = ours.filter_map(|file| Some((Image::file_build_id(&file)?, file))).next();
+    let same_file = Path::new(loaded).canonicalize().ok() == Path::new(&program.path).canonicalize().ok();
+    match (Image::file_build_id(Path::new(loaded)), right) {
+        (Some(id), Some((wanted, file))) if id != wanted => diagnostics.add(
+            format!(
+                "GDB has loaded {loaded} (build id {}), and the program that died is {} (build id {}): its C frames are wrong until you type `file {}` and load the core again",
+                hex(&id), program.path, hex(&wanted), file.display()
+            ),
+            "executable",
+        ),
+        (None, Some((_, file))) if !same_file => diagnostics.add(
+            format!("GDB has loaded {loaded}, which is no ELF program; the one that died is {}: type `file {}` and load the core again", program.path, file.display()),
+            "executable",
+        ),
+        _ => {}
+    }
 }
 
 /// Lets the files of all other modules stand in for what the core left out: static types of

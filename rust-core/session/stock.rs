@@ -30,7 +30,9 @@ struct Entry {
 pub(super) fn answer(answering: &Answering<'_>) -> Option<Result<Response>> {
     let command = answering.request.command;
     let known = [Command::Bt, Command::Frame, Command::Locals, Command::Print, Command::List];
-    let plain = !answering.request.options.json && !answering.request.options.all;
+    let options = &answering.request.options;
+    // `py-frame N` is ours: the script has no such command.
+    let plain = !options.json && !options.all && (command != Command::Frame || options.relative);
     (plain && known.contains(&command)).then(|| match respond(answering) {
         // The script prints its messages: they are output, not errors.
         Err(Error::User(text)) => Ok(Response { text: text + "\n", ..Response::default() }),
