@@ -145,7 +145,8 @@ pyext_status pyext_query(uint64_t session,
 void pyext_buffer_free(struct pyext_buffer *buffer);
 
 /*
- The message of the last call on `session` (0: of opening) that failed, in UTF-8.
+ The message of the last call on `session` that failed, in UTF-8; of a key that is no session
+ (any more), that of the last call without a session.
 
  # Safety
  `out` is valid for a write.

@@ -10,12 +10,14 @@
 
 use crate::bytes::Addr;
 use crate::error::{Error, FaultCause, Result};
+use crate::process::cache::PollFn;
 use crate::process::host::ReadFn;
 use crate::session::{Description, Request, Session};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Once;
 
 /// The version of this boundary: the host refuses a library with another one.
@@ -72,6 +74,13 @@ struct Registry {
     errors: HashMap<u64, String>,
 }
 
+impl Registry {
+    /// Under which key messages about `session` are kept: those about no session under 0.
+    fn owner(&self, session: u64) -> u64 {
+        if self.sessions.contains_key(&session) { session } else { 0 }
+    }
+}
+
 thread_local! {
     static REGISTRY: RefCell<Registry> = RefCell::default();
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
@@ -106,7 +115,8 @@ fn status_of(error: &Error) -> PyextStatus {
 fn remember(session: u64, text: String) {
     let _ = REGISTRY.try_with(|r| {
         if let Ok(mut r) = r.try_borrow_mut() {
-            r.errors.insert(session, text);
+            let key = r.owner(session);
+            r.errors.insert(key, text);
         }
     });
 }
@@ -159,9 +169,11 @@ unsafe fn hand_out(bytes: Vec<u8>, out: *mut PyextBuffer) -> std::result::Result
     if out.is_null() {
         return Err(bad("a null pointer where the answer should go"));
     }
+    let bytes = if bytes.is_empty() { Vec::new() } else { bytes };
     let mut bytes = std::mem::ManuallyDrop::new(bytes);
-    let buffer =
-        PyextBuffer { data: bytes.as_mut_ptr(), length: bytes.len() as u64, capacity: bytes.capacity() as u64 };
+    // An empty Vec's pointer dangles: there is nothing to hand out and nothing to free.
+    let data = if bytes.is_empty() { std::ptr::null_mut() } else { bytes.as_mut_ptr() };
+    let buffer = PyextBuffer { data, length: bytes.len() as u64, capacity: bytes.capacity() as u64 };
     // SAFETY: `out` is not null and, by the caller's contract, valid for a write.
     unsafe { out.write(buffer) };
     Ok(())
@@ -171,12 +183,21 @@ unsafe fn hand_out(bytes: Vec<u8>, out: *mut PyextBuffer) -> std::result::Result
 fn reader(host: PyextHost) -> Option<ReadFn> {
     let read = host.read?;
     let context = host.context;
-    Some(Box::new(move |addr: Addr, buffer: &mut [u8]| -> Result<()> {
+    Some(Rc::new(move |addr: Addr, buffer: &mut [u8]| -> Result<()> {
         // SAFETY: the host promised that `read` and `context` are valid until the session is
         // closed, and the session owns this closure; `buffer` is valid for writes of its length.
         let status = unsafe { read(context, addr.0, buffer.as_mut_ptr(), buffer.len() as u64) };
         if status == 1 { Ok(()) } else { Err(Error::Fault { addr, cause: FaultCause::Refused }) }
     }))
+}
+
+/// The host's poll function as a safe closure: whether to go on.
+fn poller(host: PyextHost) -> Option<PollFn> {
+    let poll = host.poll?;
+    let context = host.context;
+    // SAFETY: the host promised that `poll` and `context` are valid until the session is closed,
+    // and the session owns this closure.
+    Some(Rc::new(move || unsafe { poll(context) } == 1))
 }
 
 /// The version of the boundary.
@@ -209,7 +230,7 @@ pub unsafe extern "C" fn pyext_session_open(
             serde_json::from_slice(text).map_err(|e| bad(&format!("the description: {e}")))?;
         // SAFETY: null is checked by `as_ref`; otherwise the caller's contract.
         let host = unsafe { host.as_ref() }.copied();
-        let opened = Session::open(description, host.and_then(reader));
+        let opened = Session::open(description, host.and_then(reader), host.and_then(poller));
         let key = REGISTRY.with(|r| {
             let mut r = r.borrow_mut();
             r.next += 1;
@@ -252,10 +273,16 @@ pub extern "C" fn pyext_session_close(session: u64) -> PyextStatus {
     guard(0, || {
         let removed = REGISTRY.with(|r| {
             let mut r = r.borrow_mut();
-            r.errors.remove(&session);
-            r.sessions.remove(&session)
+            match r.sessions.get(&session) {
+                None => Err(bad("there is no such session")),
+                Some(None) => Err((PYEXT_BUSY, "the session is busy".to_owned())),
+                Some(Some(_)) => {
+                    r.errors.remove(&session);
+                    Ok(r.sessions.remove(&session))
+                }
+            }
         });
-        removed.map(drop).ok_or_else(|| bad("there is no such session"))
+        removed.map(drop)
     })
 }
 
@@ -299,14 +326,18 @@ pub unsafe extern "C" fn pyext_buffer_free(buffer: *mut PyextBuffer) {
     buffer.capacity = 0;
 }
 
-/// The message of the last call on `session` (0: of opening) that failed, in UTF-8.
+/// The message of the last call on `session` that failed, in UTF-8; of a key that is no session
+/// (any more), that of the last call without a session.
 ///
 /// # Safety
 /// `out` is valid for a write.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pyext_last_error(session: u64, out: *mut PyextBuffer) -> PyextStatus {
     guard(0, || {
-        let text = REGISTRY.with(|r| r.borrow().errors.get(&session).cloned().unwrap_or_default());
+        let text = REGISTRY.with(|r| {
+            let r = r.borrow();
+            r.errors.get(&r.owner(session)).cloned().unwrap_or_default()
+        });
         // SAFETY: the caller's contract.
         unsafe { hand_out(text.into_bytes(), out) }
     })

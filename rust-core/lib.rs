@@ -11,8 +11,8 @@
 //! 6. [`objects`]: what an object says.
 //! 7. [`runtime`]: interpreters, threads, the GIL.
 //! 8. [`stack`]: Python frames, lines, variables.
-//! 9. [`session`]: one target, kept between questions; answers as values.
-//! 10. [`report`]: those values as text and JSON.
+//! 9. [`report`]: the answers as values, and those as text and JSON.
+//! 10. [`session`]: one target, kept between questions; makes the answers.
 //! 11. [`abi`]: the C boundary.
 
 #[allow(unsafe_code)]

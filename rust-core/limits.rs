@@ -12,14 +12,19 @@ pub const THREADS: usize = 65_536;
 pub const FRAMES: usize = 400_000;
 /// Names in one code object.
 pub const CODE_NAMES: usize = 65_536;
+/// Characters of all names of one code object.
+pub const CODE_NAME_CHARS: usize = 1 << 20;
 /// Bytes of one line table.
-pub const LINE_TABLE: usize = 16 << 20;
+pub const LINE_TABLE: usize = 1 << 20;
 /// Bytes of a C string such as `tp_name`.
 pub const C_STRING: usize = 512;
 /// Bases between a type and `object`.
 pub const BASES: usize = 256;
 /// Entries of one dict or set that a walk looks at.
 pub const DICT_ENTRIES: usize = 16 << 20;
+/// Table entries that are looked at to show one value: sets and dicts may claim billions of empty
+/// ones.
+pub const REPR_ENTRIES: usize = 1 << 20;
 /// Characters of one value in the answers, unless the user asks for more.
 pub const VALUE_CHARS: usize = 1024;
 /// Characters of one variable in the text of a stack.

@@ -18,7 +18,17 @@ def option(*flags, **keywords):
 
 
 JSON = option("--json", action="store_true", help="answer in JSON (docs/json-schema.md)")
-LIMIT = option("--limit", type=int, metavar="N", help="at most N frames of each thread")
+
+
+def positive(text):
+    """A number from 1 on, for argparse."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+LIMIT = option("--limit", type=positive, metavar="N", help="at most N frames of each thread")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -54,12 +54,21 @@ class _Filter:
     """GDB calls this for every backtrace."""
 
     def __init__(self):
-        self.name, self.priority, self.enabled = "pyext", 100, True
+        self.name, self.priority = "pyext", 100
         gdb.frame_filters[self.name] = self
 
+    @property
+    def enabled(self):
+        # A registered filter changes how GDB prints frames even if it passes them on: off means not enabled.
+        return self._enabled and parameters.frame_filter()
+
+    @enabled.setter
+    def enabled(self, value):
+        self._enabled = value
+
+    _enabled = True
+
     def filter(self, frames):
-        if not parameters.frame_filter():
-            return frames
         try:
             python = {sp: list(group) for sp, group in session.ask("natives")["data"]}
         except (gdb.error, gdb.GdbError, RuntimeError):

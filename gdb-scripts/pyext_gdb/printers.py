@@ -1,7 +1,8 @@
 """Printers for C values that are Python objects, and staying in charge where CPython's own script is loaded too."""
 
-import __main__
 import gdb
+
+import __main__
 
 from . import command, native, session, tokens
 

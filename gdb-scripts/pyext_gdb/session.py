@@ -25,15 +25,18 @@ def current():
     return session
 
 
-def ask(command, everything=False, **options):
-    """Put a question about the selected thread, or about all threads, and return the answer."""
+def ask(command, everything=False, native=False, **options):
+    """Put a question about the selected thread, or about all threads, and return the answer.
+
+    With `native`, GDB's own backtraces go with it: a first one can take GDB most of a second.
+    """
     session = current()
     inferior = gdb.selected_inferior()
     thread = gdb.selected_thread()
     request = {
         "command": command,
         "options": options,
-        "threads": target.threads(inferior, everything),
+        "threads": target.threads(inferior, everything, native),
         "thread": thread.num if thread else None,
         "frame": selected_frame(),
         "native_sp": target.selected_stack_pointer(),

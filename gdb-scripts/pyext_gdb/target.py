@@ -65,17 +65,23 @@ def description(inferior):
     }
     if native or result["core"]:
         return result, None
-    result["modules"] = _sharedlibraries()
+    result["modules"] = _mappings()
     return result, lambda address, length: bytes(inferior.read_memory(address, length))
 
 
-def _sharedlibraries():
-    """Path and address range of what GDB has loaded, where neither /proc nor a core's notes tell."""
+def _mappings():
+    """Path, address range and file offset of what is mapped, where only GDB can ask: through gdbserver."""
     modules = []
-    for line in gdb.execute("info sharedlibrary", to_string=True).splitlines():
-        match = re.match(r"(0x[0-9a-f]+)\s+(0x[0-9a-f]+)\s+\S+(?:\s+\(\*\))?\s+(/.*)", line)
+    number = r"(0x[0-9a-f]+)\s+"
+    try:
+        text = gdb.execute("info proc mappings", to_string=True)
+    except gdb.error:
+        return modules
+    for line in text.splitlines():
+        match = re.match(number + number + r"0x[0-9a-f]+\s+" + number + r"(?:[-rwxsp]{4}\s+)?(/.*)", line.strip())
         if match:
-            modules.append([match.group(3), int(match.group(1), 16), int(match.group(2), 16)])
+            start, end, offset = (int(n, 16) for n in match.groups()[:3])
+            modules.append([match.group(4).strip(), start, end, offset])
     return modules
 
 
@@ -101,8 +107,8 @@ def _signed(value):
     return value - (1 << 64) if value is not None and value >= 1 << 63 else value
 
 
-def _describe(thread):
-    """The selected thread."""
+def _describe(thread, native):
+    """The selected thread, with its backtrace if `native`."""
     try:
         frame = gdb.newest_frame()
     except gdb.error:
@@ -117,6 +123,8 @@ def _describe(thread):
             orig_rax=_signed(_register(frame, "orig_rax")),
             args=[_register(frame, "rdi") or 0],
         )
+        if native:
+            result["native"] = native_frames()
     return result
 
 
@@ -137,19 +145,19 @@ class _KeepSelection:
                 self.frame.select()
 
 
-def threads(inferior, everything):
-    """The selected thread, or all."""
+def threads(inferior, everything, native=False):
+    """The selected thread, or all; with GDB's own backtraces if `native`."""
     selected = gdb.selected_thread()
     if selected is None:
         raise gdb.GdbError("No thread is selected. `info threads` lists them.")
     if not everything:
-        return [_describe(selected)]
+        return [_describe(selected, native)]
     result = []
     with _KeepSelection():
         for thread in inferior.threads():
             if thread.is_valid():
                 thread.switch()
-                result.append(_describe(thread))
+                result.append(_describe(thread, native))
     return result
 
 
@@ -208,15 +216,15 @@ def _pointer(frame, name):
         return None
 
 
-def native_frames(wanted):
-    """GDB's own backtrace of the selected thread, with the variables that `wanted` names."""
+def native_frames(wanted=None):
+    """GDB's own backtrace of the selected thread; with names and the variables in `wanted`, if that is given."""
     frames = []
     try:
         frame = gdb.newest_frame()
         while frame is not None:
-            name = frame.name()
+            name = frame.name() if wanted is not None else None
             variables = []
-            for function, variable in wanted:
+            for function, variable in wanted or ():
                 if name and (name == function or function.endswith("*") and name.startswith(function[:-1])):
                     variables.append([variable, _pointer(frame, variable)])
             frames.append(

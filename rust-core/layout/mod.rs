@@ -46,6 +46,9 @@ impl std::ops::Deref for Layout {
     }
 }
 
+/// Comparisons below which a layout is used with a warning. Every interpreter tried gives 30 to 50.
+const VERIFIED_ENOUGH: usize = 10;
+
 /// DWARF's structs and the file they come from.
 pub type DwarfStructs = (PathBuf, HashMap<String, StructLayout>);
 
@@ -90,6 +93,15 @@ pub fn resolve(
             located.version,
             table.as_deref().unwrap_or("debug info"),
         )));
+    }
+    if verified.sizes + verified.members < VERIFIED_ENOUGH {
+        diagnostics.add(
+            format!(
+                "only {} sizes and {} members could be held against the process: values may be wrong",
+                verified.sizes, verified.members
+            ),
+            "layout",
+        );
     }
     Ok(Layout { fields, rules, table, dwarf, verified })
 }

@@ -140,17 +140,26 @@ pub fn locate(
                 images.push(image);
             }
             Err(Error::File { path, why }) if rank(1, module) < 3 || images.is_empty() => {
-                diagnostics.add(why, path);
+                diagnostics.add(format!("its file cannot be used: {why}"), path);
             }
             Err(_) => {}
         }
     }
+    let images_empty = !images.iter().any(|i| i.path.contains("python"));
     for image in images {
         if let Some((type_type, _)) = scan_type_type(&image, memory)
             && let Some(located) = from_type(image, type_type, Found::Structure, memory)
         {
             return Ok(located);
         }
+    }
+    let suspects: Vec<_> = all.iter().filter(|(i, m)| rank(*i, m) < 3 && m.path.contains("python")).collect();
+    if let Some((_, module)) = suspects.first().filter(|_| images_empty) {
+        return Err(Error::NoPython(format!(
+            "The files of this target are not here, {} among them: copy them from where it ran and type \
+             `set sysroot DIR`, or debug it there.",
+            module.path
+        )));
     }
     Err(Error::NoPython("There is no CPython in this target (no image has a type object that is its own type).".into()))
 }

@@ -98,7 +98,7 @@ impl Objects {
                     _ => self.ob_size(addr)?.unsigned_abs(),
                 };
                 items = items.min(1 << 40);
-                let size = (ty.basicsize.saturating_add(items.saturating_mul(ty.itemsize))).next_multiple_of(8);
+                let size = ty.basicsize.saturating_add(items.saturating_mul(ty.itemsize)).saturating_add(7) / 8 * 8;
                 size.wrapping_sub(offset.unsigned_abs())
             }
         };

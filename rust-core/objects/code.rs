@@ -1,6 +1,6 @@
 //! Code objects: names, arguments, where lines are.
 
-use super::lines;
+use super::lines::Lines;
 use super::text::Text;
 use super::{Kind, Objects};
 use crate::bytes::Addr;
@@ -69,13 +69,13 @@ pub struct Code {
     pub stacksize: u64,
     /// Bytes of code before the first traceable instruction (3.11 and later).
     pub firsttraceable: u64,
-    line_table: Option<Vec<u8>>,
+    lines: Lines,
 }
 
 impl Code {
     /// The line of the instruction at byte `offset`, if the table tells.
-    pub fn line(&self, objects: &Objects, offset: i64) -> Option<i64> {
-        lines::line_at(self.line_table.as_deref()?, objects.layout.rules.lines, self.firstlineno, offset)
+    pub fn line(&self, offset: i64) -> Option<i64> {
+        self.lines.at(offset)
     }
 }
 
@@ -100,19 +100,21 @@ impl Objects {
         let flags = self.uint(addr, &fields.co_flags)?;
         let variables = if fields.co_localsplusnames.exists() { self.localsplus(addr) } else { self.split_names(addr) }
             .unwrap_or_default();
+        let firstlineno = self.int(addr, &fields.co_firstlineno).unwrap_or(0);
+        let encoding = self.layout.rules.lines;
         let code = Rc::new(Code {
             addr,
             name,
             qualname: self.pointer(addr, &fields.co_qualname).and_then(|n| self.name(n)).ok(),
             file: self.pointer(addr, &fields.co_filename).and_then(|n| self.path(n)).ok(),
-            firstlineno: self.int(addr, &fields.co_firstlineno).unwrap_or(0),
+            firstlineno,
             arguments: self.arguments(addr, flags, &variables).unwrap_or_default(),
             variables,
             optimized: flags & OPTIMIZED != 0,
             nlocals: self.uint(addr, &fields.co_nlocals).ok().and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
             stacksize: self.uint(addr, &fields.co_stacksize).unwrap_or(0),
             firsttraceable: self.uint(addr, &fields.co_firsttraceable).unwrap_or(0).saturating_mul(2),
-            line_table: self.line_table(addr).ok(),
+            lines: self.line_table(addr).map(|table| Lines::decode(&table, encoding, firstlineno)).unwrap_or_default(),
         });
         let mut codes = self.codes.borrow_mut();
         if codes.len() < limits::CODE_NAMES {
@@ -155,7 +157,13 @@ impl Objects {
         if len > limits::CODE_NAMES {
             return Err(Error::Corrupt { what: "a tuple of names", addr: tuple });
         }
-        Ok(items.into_iter().map(|n| self.name(n).unwrap_or_else(|_| "<unreadable name>".to_owned())).collect())
+        let mut room = limits::CODE_NAME_CHARS;
+        let one = |item| {
+            let name = if room > 0 { self.name(item).ok() } else { None };
+            room = room.saturating_sub(name.as_ref().map_or(0, String::len));
+            name.unwrap_or_else(|| "<unreadable name>".to_owned())
+        };
+        Ok(items.into_iter().map(one).collect())
     }
 
     /// 3.11 and later: one tuple of names, one byte of kind for each.

@@ -40,11 +40,11 @@ impl Objects {
     /// [`Error::Corrupt`], [`Error::Fault`].
     pub fn dict_each(&self, addr: Addr, f: &mut dyn FnMut(Addr, Addr) -> bool) -> Result<()> {
         let fields = &self.layout.dict;
-        if self.layout.rules.keys == DictKeys::OpenTable {
-            return self.open_table(addr, f);
-        }
         if self.int(addr, &fields.ma_used)? == 0 {
             return Ok(());
+        }
+        if self.layout.rules.keys == DictKeys::OpenTable {
+            return self.open_table(addr, f);
         }
         let keys = self.keys(self.pointer(addr, &fields.ma_keys)?)?;
         match self.pointer(addr, &fields.ma_values)?.non_null() {
@@ -145,6 +145,7 @@ impl Objects {
         let mut done = 0;
         while done < keys.count {
             let count = (keys.count - done).min(WINDOW);
+            self.take_entries(keys.entries, count)?;
             let size = keys.entry_size as usize;
             let bytes = self.memory.bytes(keys.entries + done as u64 * keys.entry_size, count * size)?;
             for entry in bytes.chunks_exact(size) {

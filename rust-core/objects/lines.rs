@@ -5,65 +5,89 @@
 
 use crate::layout::LineTable;
 
-/// The line of the instruction at byte `offset` of the code; `None` where the table has none for
-/// it. `first` is `co_firstlineno`. A negative offset (nothing has run yet) gives `first`.
-pub fn line_at(table: &[u8], encoding: LineTable, first: i64, offset: i64) -> Option<i64> {
-    if offset < 0 {
-        return Some(first);
+/// Which lines the instructions of a code object are on.
+#[derive(Debug, Default)]
+pub struct Lines {
+    first: i64,
+    /// (one past the last byte of code, line), in order of the code.
+    spans: Vec<(i64, Option<i64>)>,
+}
+
+impl Lines {
+    /// Decodes a table. `first` is `co_firstlineno`.
+    pub fn decode(table: &[u8], encoding: LineTable, first: i64) -> Lines {
+        let spans = match encoding {
+            LineTable::LnotabUnsigned => lnotab(table, first, i64::from),
+            LineTable::LnotabSigned => lnotab(table, first, |byte| i64::from(byte as i8)),
+            LineTable::Lines310 => lines310(table, first),
+            LineTable::Locations => locations(table, first),
+        };
+        Lines { first, spans }
     }
-    match encoding {
-        LineTable::LnotabUnsigned => Some(lnotab(table, first, offset, i64::from)),
-        LineTable::LnotabSigned => Some(lnotab(table, first, offset, |byte| i64::from(byte as i8))),
-        LineTable::Lines310 => lines310(table, first, offset),
-        LineTable::Locations => locations(table, first, offset),
+
+    /// The line of the instruction at byte `offset` of the code; `None` where the table has none
+    /// for it. A negative offset (nothing has run yet) gives the first line.
+    pub fn at(&self, offset: i64) -> Option<i64> {
+        if offset < 0 {
+            return Some(self.first);
+        }
+        let index = self.spans.partition_point(|(end, _)| *end <= offset);
+        self.spans.get(index).and_then(|(_, line)| *line)
     }
 }
 
-/// Pairs of (code bytes, line step): the step takes effect after the code bytes.
-fn lnotab(table: &[u8], first: i64, offset: i64, step: impl Fn(u8) -> i64) -> i64 {
+type Spans = Vec<(i64, Option<i64>)>;
+
+/// Pairs of (code bytes, line step): the step takes effect after the code bytes. The last line goes
+/// on to the end.
+fn lnotab(table: &[u8], first: i64, step: impl Fn(u8) -> i64) -> Spans {
     let (mut at, mut line) = (0i64, first);
+    let mut spans = Vec::new();
     for pair in table.chunks_exact(2) {
         at += i64::from(pair[0]);
-        if at > offset {
-            break;
+        if pair[0] != 0 {
+            spans.push((at, Some(line)));
         }
         line = line.saturating_add(step(pair[1]));
     }
-    line
+    spans.push((i64::MAX, Some(line)));
+    spans
 }
 
 /// Pairs of (code bytes, line step): the step takes effect before the code bytes; -128 marks code
 /// without a line.
-fn lines310(table: &[u8], first: i64, offset: i64) -> Option<i64> {
+fn lines310(table: &[u8], first: i64) -> Spans {
     let (mut at, mut line) = (0i64, first);
+    let mut spans = Vec::new();
     for pair in table.chunks_exact(2) {
         let step = pair[1] as i8;
         if step != -128 {
             line = line.saturating_add(i64::from(step));
         }
         at += i64::from(pair[0]);
-        if at > offset {
-            return (step != -128).then_some(line);
+        if pair[0] != 0 {
+            spans.push((at, (step != -128).then_some(line)));
         }
     }
-    None
+    spans
 }
 
 /// Entries that begin with a byte whose high bit is set: 4 bits of kind, 3 bits of length (in
 /// code units, less one); then variable-length integers.
-fn locations(table: &[u8], first: i64, offset: i64) -> Option<i64> {
+fn locations(table: &[u8], first: i64) -> Spans {
     let (mut at, mut line) = (0i64, first);
+    let mut spans = Vec::new();
     let mut bytes = table.iter().copied().peekable();
     while let Some(head) = bytes.next() {
         if head & 0x80 == 0 {
-            return None;
+            break;
         }
         let kind = (head >> 3) & 15;
         let step = match kind {
             15 => None,
             13 | 14 => {
-                let encoded = varint(&mut bytes)?;
-                let value = i64::try_from(encoded >> 1).ok()?;
+                let Some(encoded) = varint(&mut bytes) else { break };
+                let value = i64::try_from(encoded >> 1).unwrap_or(0);
                 Some(if encoded & 1 == 0 { value } else { -value })
             }
             10..=12 => Some(i64::from(kind) - 10),
@@ -71,13 +95,11 @@ fn locations(table: &[u8], first: i64, offset: i64) -> Option<i64> {
         };
         line = line.saturating_add(step.unwrap_or(0));
         at += 2 * (i64::from(head & 7) + 1);
-        if at > offset {
-            return step.map(|_| line);
-        }
+        spans.push((at, step.map(|_| line)));
         // Columns follow, in bytes without the high bit.
         while bytes.next_if(|b| b & 0x80 == 0).is_some() {}
     }
-    None
+    spans
 }
 
 /// Six bits a byte, least significant first; bit 6 says that more follow.
@@ -96,6 +118,10 @@ fn varint(bytes: &mut impl Iterator<Item = u8>) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn line_at(table: &[u8], encoding: LineTable, first: i64, offset: i64) -> Option<i64> {
+        Lines::decode(table, encoding, first).at(offset)
+    }
 
     #[test]
     fn lnotab_steps() {

@@ -7,6 +7,7 @@ pub mod attributes;
 pub mod code;
 pub mod dict;
 pub mod lines;
+mod names;
 pub mod number;
 pub mod repr;
 pub mod sequence;
@@ -20,7 +21,7 @@ use crate::limits;
 use crate::locate::Located;
 use crate::process::Cache;
 use code::Code;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -129,12 +130,14 @@ pub struct Objects {
     pub located: Rc<Located>,
     types: RefCell<HashMap<Addr, Rc<Type>>>,
     codes: RefCell<HashMap<Addr, Rc<Code>>>,
+    entries_left: Cell<usize>,
 }
 
 impl Objects {
     /// A reader with nothing remembered.
     pub fn new(memory: Rc<Cache>, layout: Rc<Layout>, located: Rc<Located>) -> Objects {
-        Objects { memory, layout, located, types: RefCell::default(), codes: RefCell::default() }
+        let entries_left = Cell::new(usize::MAX);
+        Objects { memory, layout, located, types: RefCell::default(), codes: RefCell::default(), entries_left }
     }
 
     /// Forgets what was remembered: the target has run.
@@ -323,6 +326,13 @@ impl Objects {
             "object" => Kind::Object,
             _ => return None,
         })
+    }
+
+    /// Takes `count` table entries from the budget of the value that is being shown.
+    fn take_entries(&self, addr: Addr, count: usize) -> Result<()> {
+        let left = self.entries_left.get();
+        self.entries_left.set(left.saturating_sub(count));
+        if left < count { Err(Error::Corrupt { what: "a table larger than is looked at", addr }) } else { Ok(()) }
     }
 
     /// The number of objects that a length field may claim and memory can hold.

@@ -69,6 +69,8 @@ impl Objects {
     /// The text of the object at `addr`, of at most `limit` characters (and the mark where it is
     /// cut). Never fails: what cannot be read is a placeholder.
     pub fn repr(&self, addr: Addr, limit: usize, style: Style) -> Repr {
+        let limit = limit.min(limits::VALUE_CHARS_MAX);
+        let entries = self.entries_left.replace(limits::REPR_ENTRIES);
         let mut writer = Writer {
             objects: self,
             style,
@@ -79,6 +81,7 @@ impl Objects {
             active: HashSet::new(),
         };
         let truncated = writer.run();
+        self.entries_left.set(entries);
         if truncated {
             writer.out.push_str(CUT);
         }
@@ -123,6 +126,12 @@ impl Writer<'_> {
     /// Characters that still fit.
     fn room(&self) -> usize {
         self.limit.saturating_sub(self.chars).saturating_add(1)
+    }
+
+    /// Characters that still fit beside what is waiting to be written: an item of a container takes
+    /// three at least, an entry of a dict six.
+    fn items_room(&self) -> usize {
+        self.room().saturating_sub(self.work.len() / 2)
     }
 
     fn object(&mut self, addr: Addr) {
@@ -185,8 +194,7 @@ impl Writer<'_> {
         let objects = self.objects;
         let python2 = objects.layout.rules.python2;
         let room = self.room();
-        // An item of a container takes three characters at least, an entry of a dict six.
-        let most = room / 3 + 1;
+        let items = self.items_room();
         if self.style == Style::Stock
             && matches!(
                 ty.kind,
@@ -249,9 +257,9 @@ impl Writer<'_> {
                 format!("bytearray(b{}{}", text::repr_bytes(&bytes, complete), if complete { ")" } else { "" })
             }
             Kind::Tuple | Kind::List | Kind::Set | Kind::Frozenset | Kind::Deque => {
-                return self.container(addr, ty, most);
+                return self.container(addr, ty, items / 3 + 1);
             }
-            Kind::Dict => return self.dict(addr, room / 6 + 1),
+            Kind::Dict => return self.dict(addr, items / 6 + 1),
             Kind::Exception => return self.exception(addr, ty),
             Kind::Slice => {
                 let fields = &objects.layout.slice;
@@ -400,7 +408,8 @@ impl Writer<'_> {
             self.then([cycle.into()]);
             return Ok(());
         }
-        let (items, len) = if args.is_null() { (Vec::new(), 0) } else { objects.tuple(args, self.room() / 3 + 1)? };
+        let (items, len) =
+            if args.is_null() { (Vec::new(), 0) } else { objects.tuple(args, self.items_room() / 3 + 1)? };
         let comma = len == 1 && (self.style == Style::Stock || objects.layout.rules.exception_comma);
         self.items(addr, "(", items, if comma { ",)" } else { ")" });
         self.then([name.into()]);
@@ -410,7 +419,7 @@ impl Writer<'_> {
     /// `<Foo(a=1) at remote 0x…>`, with the value of a built-in base first.
     fn instance(&mut self, addr: Addr, ty: &Rc<Type>) -> Result<()> {
         let objects = self.objects;
-        let most = self.room() / 4 + 1;
+        let most = self.items_room() / 4 + 1;
         let mut attributes: Vec<(String, Addr)> = Vec::new();
         let mut name = ty.tp_name.clone();
         let mut collect = |key: Addr, value: Addr| {
@@ -482,117 +491,5 @@ impl Writer<'_> {
         }
         self.work.push(format!("<{name}(").into());
         Ok(())
-    }
-}
-
-impl Objects {
-    /// `<class 'module.Name'>`, as Python writes it.
-    pub fn type_repr(&self, addr: Addr) -> String {
-        let Ok(ty) = self.type_at(addr) else { return format!("<unreadable type at remote {addr}>") };
-        let python2 = self.layout.rules.python2;
-        let word = if python2 && !ty.heap { "type" } else { "class" };
-        format!("<{word} '{}'>", self.class_name(&ty))
-    }
-
-    /// The name of a class with its module, as Python writes it; without the module where that is
-    /// `builtins`.
-    pub fn class_name(&self, ty: &Type) -> String {
-        if !ty.heap {
-            return ty.tp_name.clone();
-        }
-        let layout = &self.layout;
-        let slot = &layout.heap_type.ht_qualname;
-        let name = self
-            .pointer(ty.addr, if slot.exists() { slot } else { &layout.heap_type.ht_name })
-            .and_then(|name| self.name(name))
-            .unwrap_or_else(|_| ty.tp_name.clone());
-        let module = self
-            .pointer(ty.addr, &layout.ty.tp_dict)
-            .and_then(|dict| self.dict_get(dict, "__module__"))
-            .ok()
-            .flatten()
-            .and_then(|module| self.name(module).ok());
-        match module.as_deref() {
-            None | Some("builtins" | "__builtin__") => name,
-            Some(module) => format!("{module}.{name}"),
-        }
-    }
-
-    /// The name of something that can be called, for a bound method's text.
-    fn callable_name(&self, addr: Addr) -> String {
-        let slots = [&self.layout.function.func_qualname, &self.layout.function.func_name];
-        let is_function = self.type_of(addr).is_ok_and(|ty| ty.kind == Kind::Function);
-        slots
-            .iter()
-            .filter(|slot| is_function && slot.exists())
-            .find_map(|slot| self.pointer(addr, slot).and_then(|name| self.name(name)).ok())
-            .unwrap_or_else(|| "?".to_owned())
-    }
-
-    /// The name of a module: `md_name`, or `__name__` in its dict.
-    pub fn module_name(&self, addr: Addr) -> Option<String> {
-        let fields = &self.layout.module;
-        let direct = self.pointer(addr, &fields.md_name).ok().and_then(Addr::non_null).and_then(|n| self.name(n).ok());
-        direct.or_else(|| {
-            let dict = self.pointer(addr, &fields.md_dict).ok()?;
-            self.name(self.dict_get(dict, "__name__").ok()??).ok()
-        })
-    }
-
-    /// The `ml_name` of a built-in function.
-    ///
-    /// # Errors
-    /// [`crate::error::Error::Fault`], [`crate::error::Error::Corrupt`].
-    pub fn builtin_name(&self, addr: Addr) -> Result<String> {
-        let def = self.pointer(addr, &self.layout.cfunction.m_ml)?;
-        Ok(text::plain(&self.memory.c_string(self.pointer(def, &self.layout.method_def.ml_name)?)?))
-    }
-
-    /// `<built-in function len>`, or `<built-in method append of list object at remote 0x…>`.
-    ///
-    /// # Errors
-    /// [`crate::error::Error::Fault`], [`crate::error::Error::Corrupt`].
-    pub fn builtin_repr(&self, addr: Addr) -> Result<String> {
-        let name = self.builtin_name(addr)?;
-        let receiver = self.pointer(addr, &self.layout.cfunction.m_self)?;
-        Ok(if receiver.is_null() {
-            format!("<built-in function {name}>")
-        } else {
-            let ty = self.type_of(receiver)?;
-            format!("<built-in method {name} of {} object at remote {receiver}>", ty.tp_name)
-        })
-    }
-
-    /// `<method-wrapper '__init__' of Foo object at 0x…>`. `wrapperobject` (descrobject.c)
-    /// is the object header, the descriptor and the receiver in every version; its name is that of
-    /// the descriptor.
-    fn method_wrapper_repr(&self, addr: Addr) -> Result<String> {
-        let header = self.layout.object.size.at()?;
-        let descriptor = self.memory.pointer(addr + header)?;
-        let receiver = self.memory.pointer(addr + header + 8)?;
-        let name = self.name(self.pointer(descriptor, &self.layout.descr.d_name)?)?;
-        let ty = self.type_of(receiver)?;
-        Ok(format!("<method-wrapper '{name}' of {} object at {receiver}>", ty.tp_name))
-    }
-
-    /// The text of an object for a person, with the default budget.
-    pub fn short(&self, addr: Addr) -> Repr {
-        self.repr(addr, limits::VALUE_CHARS, Style::Pyext)
-    }
-}
-
-impl Objects {
-    /// The name of an object's type for a person: `Foo`, without the module; the class of an old
-    /// Python 2 instance.
-    pub fn short_type_name(&self, addr: Addr, ty: &Type) -> String {
-        if ty.kind == Kind::OldInstance
-            && let Ok(name) = self
-                .pointer(addr, &self.layout.instance.in_class)
-                .and_then(|class| self.pointer(class, &self.layout.class.cl_name))
-                .and_then(|name| self.name(name))
-        {
-            return name;
-        }
-        ty.name().to_owned()
     }
 }

@@ -28,6 +28,7 @@ impl Objects {
         let mut slot = 0;
         while slot < slots.min(limits::DICT_ENTRIES) && items.len() < used.min(most) {
             let count = (slots - slot).min(256);
+            self.take_entries(addr, count)?;
             let bytes = self.memory.bytes(table + (slot * size) as u64, count * size)?;
             for entry in bytes.chunks_exact(size) {
                 let (Some(object), Some(hash)) = (word(entry, key), uint(entry, hash, 8)) else { continue };

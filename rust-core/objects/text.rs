@@ -129,6 +129,11 @@ pub fn plain(text: &str) -> String {
     out
 }
 
+/// A source line for the terminal: as [`plain`], but tabs stay tabs.
+pub fn plain_line(line: &str) -> String {
+    line.split('\t').map(plain).collect::<Vec<_>>().join("\t")
+}
+
 /// Python's choice of the quote: double where there is a single one and no double one.
 fn quote(mut points: impl Iterator<Item = u32>) -> char {
     let (mut single, mut double) = (false, false);

@@ -25,6 +25,12 @@ pub struct Counters {
     pub hits: u64,
 }
 
+/// Says whether to go on with long work.
+pub type PollFn = Rc<dyn Fn() -> bool>;
+
+/// Reads between two calls of the poll function.
+const POLL_EVERY: u64 = 64;
+
 type Page = Rc<[u8; PAGE as usize]>;
 
 /// Pages of the target, read once each.
@@ -33,12 +39,21 @@ pub struct Cache {
     pages: RefCell<HashMap<u64, std::result::Result<Page, Error>>>,
     last: RefCell<Option<(u64, Page)>>,
     counters: Cell<Counters>,
+    poll: Option<PollFn>,
+    interrupted: Cell<bool>,
 }
 
 impl Cache {
-    /// An empty cache over `memory`.
-    pub fn new(memory: Box<dyn Memory>) -> Cache {
-        Cache { memory, pages: RefCell::default(), last: RefCell::new(None), counters: Cell::default() }
+    /// An empty cache over `memory`, which asks `poll` now and then whether to go on.
+    pub fn new(memory: Box<dyn Memory>, poll: Option<PollFn>) -> Cache {
+        Cache {
+            memory,
+            pages: RefCell::default(),
+            last: RefCell::new(None),
+            counters: Cell::default(),
+            poll,
+            interrupted: Cell::new(false),
+        }
     }
 
     /// Forgets all pages: the target has run.
@@ -57,6 +72,11 @@ impl Cache {
         self.memory.regions()
     }
 
+    /// Whether the user interrupted since this was last asked. From then on every read fails.
+    pub fn take_interrupt(&self) -> bool {
+        self.interrupted.replace(false)
+    }
+
     fn count(&self, f: impl FnOnce(&mut Counters)) {
         let mut counters = self.counters.get();
         f(&mut counters);
@@ -68,6 +88,16 @@ impl Cache {
     /// # Errors
     /// As [`Memory::read`].
     pub fn read_uncached(&self, addr: Addr, buffer: &mut [u8]) -> Result<()> {
+        if self.interrupted.get() {
+            return Err(Error::Interrupted);
+        }
+        if let Some(poll) = &self.poll
+            && self.counters.get().reads.is_multiple_of(POLL_EVERY)
+            && !poll()
+        {
+            self.interrupted.set(true);
+            return Err(Error::Interrupted);
+        }
         let result = self.memory.read(addr, buffer);
         self.count(|c| {
             c.reads += 1;
@@ -97,7 +127,9 @@ impl Cache {
             if pages.len() >= limits::CACHE_PAGES {
                 pages.clear();
             }
-            pages.insert(number, read.clone());
+            if !self.interrupted.get() {
+                pages.insert(number, read.clone());
+            }
             read
         }?;
         *self.last.borrow_mut() = Some((number, Rc::clone(&page)));
@@ -198,7 +230,7 @@ mod tests {
     fn reads_across_pages_and_half_pages() {
         let mut fake = Fake::default();
         fake.add(0x1000, (0..=255).cycle().take(5000).collect());
-        let cache = Cache::new(Box::new(fake));
+        let cache = Cache::new(Box::new(fake), None);
         assert_eq!(cache.uint(Addr(0x1ffc), 8).unwrap(), 0x0302_0100_fffe_fdfc);
         // The second page ends after 904 bytes.
         assert_eq!(cache.uint(Addr(0x1000 + 4992), 8).unwrap(), 0x8786_8584_8382_8180);
@@ -210,7 +242,7 @@ mod tests {
     fn a_string_without_end_is_an_error() {
         let mut fake = Fake::default();
         fake.add(0x1000, vec![b'a'; 4096]);
-        let cache = Cache::new(Box::new(fake));
+        let cache = Cache::new(Box::new(fake), None);
         assert!(matches!(cache.c_string(Addr(0x1000)), Err(Error::Corrupt { .. })));
     }
 }

@@ -7,9 +7,10 @@ use super::Memory;
 use super::maps::Region;
 use crate::bytes::Addr;
 use crate::error::Result;
+use std::rc::Rc;
 
 /// Reads `buffer` from `addr`, on the calling thread.
-pub type ReadFn = Box<dyn Fn(Addr, &mut [u8]) -> Result<()>>;
+pub type ReadFn = Rc<dyn Fn(Addr, &mut [u8]) -> Result<()>>;
 
 /// A target behind the host's own read function.
 pub struct Host {

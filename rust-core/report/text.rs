@@ -2,7 +2,7 @@
 
 use super::model::{Frame, FrameKind, Info, Listing, Locals, Printed, Thread, Threads, Variable};
 use crate::diag::Diagnostic;
-use crate::objects::text::{Text, plain};
+use crate::objects::text::{Text, plain, plain_line};
 use std::fmt::Write;
 
 /// Columns before a line's text in a listing and under a frame.
@@ -189,7 +189,7 @@ pub fn listing(answer: &Listing) -> String {
     let mut out = String::new();
     for (number, line) in &answer.lines {
         let mark = if Some(*number) == answer.line { format!(">{number}") } else { number.to_string() };
-        let _ = writeln!(out, "{mark:>4}    {}", plain(line).replace("\\t", "\t"));
+        let _ = writeln!(out, "{mark:>4}    {}", plain_line(line));
     }
     out
 }
@@ -227,7 +227,7 @@ pub fn info(info: &Info, verbose: bool) -> String {
         }
         None => out.push_str("  no DWARF of this image was found\n"),
     }
-    if let Some(table) = &info.table {
+    if let Some(table) = info.table.as_ref().filter(|_| total(|s| s.table) > 0) {
         let _ = writeln!(out, "  {} from the built-in table of {table}", total(|s| s.table));
     }
     let _ = writeln!(

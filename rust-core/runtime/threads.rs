@@ -6,7 +6,7 @@ use crate::diag::Diagnostics;
 use crate::error::Result;
 use crate::limits;
 use crate::objects::{Kind, Objects};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A thread state of one interpreter. A native thread can have one in several interpreters.
 #[derive(Debug, Clone)]
@@ -36,7 +36,7 @@ pub(super) fn read(
     diagnostics: &Diagnostics,
 ) {
     let layout = &objects.layout.tstate;
-    let first = threads.len();
+    let mut known = HashSet::new();
     let mut next = objects.pointer(interpreter, &objects.layout.interp.threads_head);
     loop {
         let addr = match next {
@@ -44,8 +44,7 @@ pub(super) fn read(
             Ok(addr) => addr,
             Err(e) => return diagnostics.add(format!("the list of threads ends early: {e}"), interpreter.to_string()),
         };
-        let seen = threads[first..].iter().any(|t| t.addr == addr);
-        if seen || threads.len() >= limits::THREADS {
+        if !known.insert(addr) || threads.len() >= limits::THREADS {
             return diagnostics.add("the list of threads loops: it is cut here", addr.to_string());
         }
         match objects.uint(addr, &layout.thread_id) {

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::image::unwind::{NativeFrame, Registers};
 use crate::layout::GilPlace;
 use crate::limits;
-use crate::objects::text::{Text, plain};
+use crate::objects::text::{Text, plain_line};
 use crate::report::{json, model, text};
 use crate::runtime;
 use crate::stack::native::Matching;
@@ -97,7 +97,11 @@ impl<'a> Answering<'a> {
 
     fn variables(&self, variables: Result<Vec<Variable>>) -> Vec<model::Variable> {
         let chars = self.chars(if self.request.options.json { limits::VALUE_CHARS } else { self.text_chars() });
-        variables.unwrap_or_default().iter().map(|v| self.variable(v, chars)).collect()
+        let variables = variables.unwrap_or_else(|e| {
+            self.stopped.diagnostics.add(format!("the variables of a frame cannot be read: {e}"), "frame");
+            Vec::new()
+        });
+        variables.iter().map(|v| self.variable(v, chars)).collect()
     }
 
     /// A Python frame as it is shown. `locals`: with all its variables.
@@ -126,7 +130,7 @@ impl<'a> Answering<'a> {
 
     fn source_line(&self, file: &Text, line: i64) -> Option<String> {
         let lines = self.attached.sources.lines(&file.to_path(), &self.places)?;
-        lines.get(usize::try_from(line).ok()?.checked_sub(1)?).map(|l| plain(l.trim_end()).replace("\\t", "\t"))
+        lines.get(usize::try_from(line).ok()?.checked_sub(1)?).map(|l| plain_line(l.trim_end()))
     }
 
     /// What a thread is doing. `in_c`: its innermost Python frame was seen to have called C.
@@ -187,7 +191,9 @@ impl<'a> Answering<'a> {
         let mut frames = Vec::new();
         for (i, frame) in stack.frames.iter().enumerate().take(most) {
             frames.extend(self.c_call(&stack, &matching, i));
-            frames.push(self.shown(i, frame, locals));
+            let mut shown = self.shown(i, frame, locals);
+            shown.gdb_level = thread.and_then(|t| t.level_of(&matching, i));
+            frames.push(shown);
         }
         let in_c = frames.first().map(|f| f.kind == model::FrameKind::CCall);
         let total = stack.frames.len();

@@ -9,6 +9,7 @@ use crate::image::{Image, Module, debug_file, dwarf, modules};
 use crate::layout::{self, Fields, Layout};
 use crate::locate::{self, Located};
 use crate::objects::Objects;
+use crate::process::cache::PollFn;
 use crate::process::core_file::CoreFile;
 use crate::process::host::{Host, ReadFn};
 use crate::process::live::Live;
@@ -38,8 +39,9 @@ pub struct Description {
     pub debug_directories: Vec<PathBuf>,
     /// Where the target's files are seen from here; empty for `/`.
     pub sysroot: String,
-    /// Mapped files, where neither `/proc` nor the core tells: path, first address, end.
-    pub modules: Vec<(String, u64, u64)>,
+    /// Mapped files, where neither `/proc` nor the core tells: path, first address, end, offset in
+    /// the file.
+    pub modules: Vec<(String, u64, u64, u64)>,
     /// Whether a debuginfod server may be asked.
     pub debuginfod: bool,
 }
@@ -88,7 +90,7 @@ impl Attached {
     /// # Errors
     /// A sentence for the user: the target cannot be read, has no CPython, or has one that is not
     /// known.
-    pub fn new(description: &Description, read: Option<ReadFn>) -> Result<Attached> {
+    pub fn new(description: &Description, read: Option<ReadFn>, poll: Option<PollFn>) -> Result<Attached> {
         let diagnostics = Diagnostics::default();
         let start = Instant::now();
         let (memory, core) = open(description, read)?;
@@ -100,7 +102,7 @@ impl Attached {
                 description.core.clone().unwrap_or_default(),
             );
         }
-        let memory = Rc::new(Cache::new(memory));
+        let memory = Rc::new(Cache::new(memory, poll));
         let candidates = |module: &Module| candidates(description, module);
         let opened = |image: &Image| {
             // Only a file that was proven to be the mapped one may stand in for missing pages. A
@@ -111,7 +113,8 @@ impl Attached {
                 memory.clear();
             }
         };
-        let located = locate::locate(&memory, &candidates, &opened, &diagnostics)?;
+        let located = locate::locate(&memory, &candidates, &opened, &diagnostics)
+            .map_err(|e| if memory.take_interrupt() { Error::Interrupted } else { with_remarks(&e, &diagnostics) })?;
         if let Some(core) = &core {
             attach_rest(core, &memory, &located.image.path, &candidates);
             check_program(core, description, &candidates, &diagnostics);
@@ -162,7 +165,7 @@ impl Attached {
             return Ok(Rc::clone(known));
         }
         let diagnostics = Diagnostics::default();
-        let runtime = Runtime::read(&self.objects, &diagnostics)?;
+        let runtime = Runtime::read(&self.objects, &diagnostics).map_err(|e| with_remarks(&e, &self.diagnostics))?;
         let stopped = Rc::new(Stopped { runtime, diagnostics, stacks: RefCell::default() });
         *self.stopped.borrow_mut() = Some(Rc::clone(&stopped));
         Ok(stopped)
@@ -212,10 +215,20 @@ impl Stopped {
         if let Some(known) = self.stacks.borrow().get(&tstate) {
             return Rc::clone(known);
         }
-        let stack = Rc::new(walk(objects, tstate, &self.diagnostics));
+        let stack = Rc::new(walk(objects, tstate));
         self.stacks.borrow_mut().insert(tstate, Rc::clone(&stack));
         stack
     }
+}
+
+/// A failure with what was noticed on the way: a truncated core, a file that is not here.
+fn with_remarks(error: &Error, diagnostics: &Diagnostics) -> Error {
+    let remarks = diagnostics.all();
+    let mut text = error.to_string();
+    for remark in remarks.iter().take(5) {
+        text.push_str(&format!("\nnote: {} ({})", remark.what, remark.at));
+    }
+    Error::NoPython(text)
 }
 
 type Opened = (Box<dyn Memory>, Option<Rc<CoreFile>>);
@@ -231,12 +244,12 @@ fn open(description: &Description, read: Option<ReadFn>) -> Result<Opened> {
     let Some(read) = read else {
         return Err(Error::User("There is no process and no core to look at.".into()));
     };
-    let region = |(path, start, end): &(String, u64, u64)| Region {
+    let region = |(path, start, end, offset): &(String, u64, u64, u64)| Region {
         start: *start,
         end: *end,
         writable: false,
         executable: false,
-        offset: 0,
+        offset: *offset,
         path: path.clone(),
         deleted: false,
     };

@@ -51,7 +51,7 @@ pub fn info(attached: &Attached, request: &Request) -> Result<Response> {
         build_id: located.image.build_id.as_deref().map(hex),
         build_id_verified: located.image.verified,
         runtime: runtime.and_then(|r| r.addr).or(located.runtime.map(|(a, _)| a)),
-        runtime_found: runtime.map_or("nothing", |r| found(r.found)).to_owned(),
+        runtime_found: runtime.map(|r| r.found).or(located.runtime.map(|(_, f)| f)).map_or("nothing", found).to_owned(),
         type_type: located.type_type,
         type_type_found: found(located.type_type_found).to_owned(),
         table: layout.table.clone(),

@@ -82,7 +82,11 @@ fn is_key(objects: &Objects, key: Addr, step: &Step) -> bool {
 }
 
 fn parse(path: &str) -> Result<(String, Vec<Step>)> {
-    let wrong = || Error::User(format!("'{path}' is no name and no path such as self.pool[0]['key']"));
+    let wrong = || {
+        let hint = if path.contains(" --") { " (options come before the name)" } else { "" };
+        let path = crate::objects::text::plain(path);
+        Error::User(format!("'{path}' is no name and no path such as self.pool[0]['key']{hint}"))
+    };
     let mut rest = path;
     let name = take_name(&mut rest);
     if name.is_empty() {

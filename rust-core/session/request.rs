@@ -2,6 +2,7 @@
 //! `gdb-scripts/pyext_gdb/session.py`; documented in `docs/boundary.md`.
 
 use crate::objects::repr::Style;
+use crate::stack::native::Matching;
 use crate::stack::source::Places;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -88,6 +89,16 @@ pub struct Thread {
     pub args: Vec<u64>,
     /// Native frames, innermost first, where they were asked for.
     pub native: Option<Vec<Native>>,
+}
+
+impl Thread {
+    /// The host's level of the native frame that runs Python frame `index`, where the host sent
+    /// its frames. Functions inlined into that frame share its stack pointer and have levels of
+    /// their own.
+    pub fn level_of(&self, matching: &Matching, index: usize) -> Option<i64> {
+        let sp = matching.native.get(matching.of.get(index).copied().flatten()?)?.sp;
+        self.native.as_ref()?.iter().find(|n| n.sp == sp && !n.inline).map(|n| n.level)
+    }
 }
 
 /// A native frame.

@@ -86,6 +86,6 @@ impl Objects {
                 return line;
             }
         }
-        code.line(self, self.instruction_offset(frame, code).ok()?)
+        code.line(self.instruction_offset(frame, code).ok()?)
     }
 }

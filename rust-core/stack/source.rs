@@ -3,7 +3,9 @@
 use crate::limits;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::fs;
+use std::fs::OpenOptions;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -32,7 +34,10 @@ impl Sources {
             return known.clone();
         }
         let lines = candidates(name, places).iter().find_map(|path| read(path)).map(Rc::new);
-        self.files.borrow_mut().insert(name.to_path_buf(), lines.clone());
+        // A file that was not found is looked for again: the user may have said where it is.
+        if lines.is_some() {
+            self.files.borrow_mut().insert(name.to_path_buf(), lines.clone());
+        }
         lines
     }
 
@@ -70,10 +75,14 @@ fn candidates(path: &Path, places: &Places) -> Vec<PathBuf> {
 }
 
 fn read(path: &Path) -> Option<Vec<String>> {
-    let meta = fs::metadata(path).ok()?;
-    if !meta.is_file() || meta.len() > limits::SOURCE_FILE {
+    // The name comes from the target: it may be a device, a pipe, or a file of the kernel that has
+    // no end and says that it has no size.
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).ok()?;
+    let meta = file.metadata().ok()?;
+    if !meta.is_file() || meta.len() == 0 || meta.len() > limits::SOURCE_FILE {
         return None;
     }
-    let bytes = fs::read(path).ok()?;
+    let mut bytes = Vec::new();
+    file.take(limits::SOURCE_FILE).read_to_end(&mut bytes).ok()?;
     Some(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect())
 }

@@ -7,6 +7,7 @@ use crate::layout::Frames;
 use crate::limits;
 use crate::objects::code::{Code, Place};
 use crate::objects::{Kind, Objects};
+use std::collections::{HashMap, HashSet};
 
 /// Where a name was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,23 +76,25 @@ impl Objects {
         if code.optimized {
             return Ok(all);
         }
-        let is = |v: &Variable, f: &dyn Fn(&crate::objects::code::Variable) -> bool| {
-            code.variables.iter().any(|c| f(c) && c.name == v.name)
+        let names = |f: &dyn Fn(&crate::objects::code::Variable) -> bool| -> HashSet<&str> {
+            code.variables.iter().filter(|c| f(c)).map(|c| c.name.as_str()).collect()
         };
         if self.layout.rules.namespace_locals {
-            if all.iter().any(|v| is(v, &|c| c.hidden)) {
+            let hidden = names(&|c| c.hidden);
+            if all.iter().any(|v| hidden.contains(v.name.as_str())) {
                 return Ok(all);
             }
             all.clear();
         }
         // `f_locals` of a class body does not have the names of the enclosing function.
-        all.retain(|v| !is(v, &|c| c.place == Place::Free));
+        let free = names(&|c| c.place == Place::Free);
+        all.retain(|v| !free.contains(v.name.as_str()));
         let namespace = self.frame_slot(frame, &self.layout.frame.f_locals, &self.layout.iframe.locals)?;
         if !namespace.is_null() && self.type_of(namespace)?.kind == Kind::Dict {
-            let hidden = all.len();
+            let fast: HashSet<String> = all.iter().map(|v| v.name.clone()).collect();
             self.dict_each(namespace, &mut |key, value| {
                 if let Ok(name) = self.name(key)
-                    && !all[..hidden].iter().any(|v| v.name == name)
+                    && !fast.contains(&name)
                 {
                     all.push(Variable { name, value });
                 }
@@ -117,18 +120,21 @@ impl Objects {
         let tag = !self.layout.rules.stackref_tag;
         let closure = self.closure(frame);
         let mut all: Vec<Variable> = Vec::new();
-        for variable in &code.variables {
+        let mut known: HashMap<&str, usize> = HashMap::new();
+        let first_free = code.variables.iter().position(|v| v.place == Place::Free).unwrap_or(0);
+        for (position, variable) in code.variables.iter().enumerate() {
             let word = words.get(variable.index).copied().unwrap_or_default();
             let mut value = Addr(word.0 & tag);
             if value.is_null() && variable.place == Place::Free {
                 // COPY_FREE_VARS has not run yet: the function still has the cells.
-                let first = code.variables.iter().position(|v| v.place == Place::Free).unwrap_or(0);
-                let index = code.variables.iter().position(|v| v.index == variable.index).unwrap_or(0);
-                value = closure.get(index.saturating_sub(first)).copied().unwrap_or_default();
+                value = closure.get(position.saturating_sub(first_free)).copied().unwrap_or_default();
             }
             if variable.place != Place::Fast && !value.is_null() {
                 match self.type_of(value) {
-                    Ok(ty) if ty.kind == Kind::Cell => value = self.pointer(value, &self.layout.cell.ob_ref)?,
+                    // A cell that cannot be read is shown as such: it costs one variable.
+                    Ok(ty) if ty.kind == Kind::Cell => {
+                        value = self.pointer(value, &self.layout.cell.ob_ref).unwrap_or(value);
+                    }
                     _ => {}
                 }
             }
@@ -137,15 +143,18 @@ impl Objects {
             }
             // 3.10 and older: an argument that inner functions use has a slot of its own (then
             // empty, 3.x, or stale, 2.7) and a cell of the same name.
-            match all.iter_mut().find(|v| v.name == variable.name) {
-                Some(known) => known.value = value,
-                None => all.push(Variable { name: variable.name.clone(), value }),
+            match known.get(variable.name.as_str()) {
+                Some(index) => all[*index].value = value,
+                None => {
+                    known.insert(&variable.name, all.len());
+                    all.push(Variable { name: variable.name.clone(), value });
+                }
             }
         }
         // Arguments that live in cells come after plain locals in 3.10 and older.
         if self.layout.rules.frames == Frames::Objects {
-            let rank = |name: &str| code.arguments.iter().position(|a| a == name).unwrap_or(usize::MAX);
-            all.sort_by_key(|v| rank(&v.name));
+            let ranks: HashMap<&str, usize> = code.arguments.iter().map(String::as_str).zip(0..).collect();
+            all.sort_by_key(|v| ranks.get(v.name.as_str()).copied().unwrap_or(usize::MAX));
         }
         Ok(all)
     }

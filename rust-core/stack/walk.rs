@@ -2,7 +2,6 @@
 
 use super::frame::Frame;
 use crate::bytes::Addr;
-use crate::diag::Diagnostics;
 use crate::error::Result;
 use crate::layout::Frames;
 use crate::limits;
@@ -20,7 +19,7 @@ pub struct Stack {
 
 /// Walks the frames of the thread state at `tstate`. Always ends: a chain that loops or cannot be
 /// followed is cut, and says so.
-pub fn walk(objects: &Objects, tstate: Addr, diagnostics: &Diagnostics) -> Stack {
+pub fn walk(objects: &Objects, tstate: Addr) -> Stack {
     let mut stack = Stack::default();
     let result = match objects.layout.rules.frames {
         Frames::Objects => walk_objects(objects, tstate, &mut stack),
@@ -28,9 +27,6 @@ pub fn walk(objects: &Objects, tstate: Addr, diagnostics: &Diagnostics) -> Stack
     };
     if let Err(e) = result {
         stack.cut = Some(format!("older frames cannot be read: {e}"));
-    }
-    if let Some(cut) = &stack.cut {
-        diagnostics.add(cut.clone(), format!("thread state {tstate}"));
     }
     stack
 }
@@ -86,7 +82,16 @@ fn walk_interpreter(objects: &Objects, tstate: Addr, shim_owner: Option<u8>, sta
     } else {
         let record = objects.pointer(tstate, &layout.tstate.cframe)?;
         cframe = Some(record);
-        objects.pointer(record, &layout.cframe.current_frame)?
+        let frame = objects.pointer(record, &layout.cframe.current_frame)?;
+        // Of a living thread the outermost record is inside of its thread state; one elsewhere, on
+        // the C stack, always points back to an older one.
+        if frame.is_null()
+            && objects.pointer(record, &layout.cframe.previous)?.is_null()
+            && !is_root(objects, tstate, record)
+        {
+            stack.cut = Some(lost_stack(record));
+        }
+        frame
     };
     let mut chain = Chain::new();
     let mut group = 0;
@@ -99,10 +104,7 @@ fn walk_interpreter(objects: &Objects, tstate: Addr, shim_owner: Option<u8>, sta
         }
         let owner = objects.uint(at, &fields.owner)?;
         if objects.pointer(at, &fields.executable)?.is_null() && is_zero(objects, at) {
-            stack.cut = Some(format!(
-                "the entry frame at {at} on the C stack is all zeros. GDB before 18 writes such cores where the C \
-                 library makes guard pages without mprotect (glibc 2.42): the kernel's own cores, and GDB 18's, are whole"
-            ));
+            stack.cut = Some(lost_stack(at));
             return Ok(());
         }
         let is_shim = shim_owner.is_some_and(|shim| owner >= u64::from(shim));
@@ -130,6 +132,18 @@ fn walk_interpreter(objects: &Objects, tstate: Addr, shim_owner: Option<u8>, sta
         at = objects.pointer(at, &fields.previous)?;
     }
     Ok(())
+}
+
+fn lost_stack(at: Addr) -> String {
+    format!(
+        "the C stack is all zeros at {at}. GDB before 18 writes such cores where the C library makes guard pages \
+         without mprotect (glibc 2.42): the kernel's own cores, and GDB 18's, are whole"
+    )
+}
+
+/// 3.11: whether the record is the one that the thread state itself holds.
+fn is_root(objects: &Objects, tstate: Addr, record: Addr) -> bool {
+    objects.layout.tstate.root_cframe.at().is_ok_and(|offset| tstate + offset == record)
 }
 
 fn is_zero(objects: &Objects, frame: Addr) -> bool {

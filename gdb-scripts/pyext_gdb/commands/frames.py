@@ -15,13 +15,13 @@ def py_bt(_rest, all, locals, limit, json):
 
     Each frame has the index that py-frame takes, its arguments, file and line, and the line's text.
     """
-    write(session.ask("bt", all, all=all, locals=locals, limit=limit, json=json)["text"])
+    write(session.ask("bt", all, native=json, all=all, locals=locals, limit=limit, json=json)["text"])
 
 
 @command("py-bt-full", [ALL, LIMIT, JSON])
 def py_bt_full(_rest, all, limit, json):
     """Display the Python stack of the selected thread with all local variables of each frame."""
-    write(session.ask("bt", all, all=all, locals=True, limit=limit, json=json)["text"])
+    write(session.ask("bt", all, native=json, all=all, locals=True, limit=limit, json=json)["text"])
 
 
 def _number(name, text, default):
