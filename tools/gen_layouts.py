@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
 """Condense measured struct offsets into the table that the library carries.
 
-Input: one or more tab-separated files with the columns `version struct field offset size bits type`, one row
+Input: one or more tab-separated files (plain or .xz; tools/measured/ has those of the committed table) with the columns `version struct field offset size bits type`, one row
 per field of one interpreter build (as DWARF of that build, or its headers where the label ends in [hdr], gave
 them). Output: rust-core/layout/tables/offsets.tsv, one row per field that rust-core/layout/fields.rs names, one
 column per build; a cell is `offset:width[:firstbit:bits]`, `-` where the build has no such field.
 
-    tools/gen_layouts.py MEASURED.tsv...           write the table
-    tools/gen_layouts.py --check MEASURED.tsv...   fail if the committed table differs
+    tools/gen_layouts.py [MEASURED.tsv...]           write the table
+    tools/gen_layouts.py --check [MEASURED.tsv...]   fail if the committed table differs
 """
 
 import argparse
 import collections
+import lzma
 import pathlib
 import re
 import sys
@@ -38,7 +39,8 @@ def measured(paths):
     """{build: {(struct, field): cell}} in order of appearance."""
     builds = collections.OrderedDict()
     for path in paths:
-        for line in path.read_text().splitlines()[1:]:
+        text = lzma.open(path, "rt").read() if path.suffix == ".xz" else path.read_text()
+        for line in text.splitlines()[1:]:
             version, struct, field, offset, size, bits, _type = (line.split("\t") + [""] * 7)[:7]
             cell = f"{size}:{size}" if field == "<sizeof>" else f"{offset}:{size or 0}"
             if bits:
@@ -71,9 +73,9 @@ def table(paths):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
-    parser.add_argument("measured", nargs="+", type=pathlib.Path)
+    parser.add_argument("measured", nargs="*", type=pathlib.Path, help="default: all of tools/measured/")
     options = parser.parse_args()
-    new = table(options.measured)
+    new = table(options.measured or sorted((ROOT / "tools/measured").glob("*.tsv*")))
     if options.check:
         if TABLE.read_text() != new:
             sys.exit(f"{TABLE} is not what the measurements give")

@@ -252,7 +252,11 @@ fields! {
     deque: DequeFields = "dequeobject" {
         leftblock = "leftblock",
         leftindex = "leftindex",
-        rightindex = "rightindex",
+        len = "len",
+    }
+    deque_block: DequeBlockFields = "deque.BLOCK" {
+        data = "data",
+        rightlink = "rightlink",
     }
     instance: InstanceFields = "PyInstanceObject(2.7)" | "PyInstanceObject" {
         in_class = "in_class",

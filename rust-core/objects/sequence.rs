@@ -4,10 +4,6 @@ use super::Objects;
 use crate::bytes::Addr;
 use crate::error::{Error, Result};
 
-/// Items that a deque keeps in one block (`BLOCKLEN` of Modules/_collectionsmodule.c: 64 since
-/// 3.4, 62 in 2.7).
-const DEQUE_BLOCK: u64 = 64;
-
 impl Objects {
     /// The first `most` items of the tuple at `addr`, and how many it has.
     ///
@@ -36,21 +32,25 @@ impl Objects {
     /// # Errors
     /// [`Error::Corrupt`], [`Error::Fault`]; [`Error::NoField`] where no layout of it is known.
     pub fn deque(&self, addr: Addr, most: usize) -> Result<(Vec<Addr>, usize)> {
-        let fields = &self.layout.deque;
-        let len = self.checked_len(addr, self.ob_size(addr)?, "the length of a deque")?;
+        let (fields, block_fields) = (&self.layout.deque, &self.layout.deque_block);
+        // 2.7 keeps the length in a field of its own; since 3.5 it is ob_size.
+        let len = if fields.len.exists() { self.int(addr, &fields.len)? } else { self.ob_size(addr)? };
+        let len = self.checked_len(addr, len, "the length of a deque")?;
+        let (data, link) = (block_fields.data.at()?, block_fields.rightlink.at()?);
+        // BLOCKLEN: 62 in 2.7, 64 later.
+        let block_len = link.saturating_sub(data) / 8;
         let mut block = self.pointer(addr, &fields.leftblock)?;
         let mut index = self.uint(addr, &fields.leftindex)?;
         let mut items = Vec::new();
-        // struct BLOCK { leftlink; data[64]; rightlink; }
         while items.len() < len.min(most) {
-            if index >= DEQUE_BLOCK {
-                block = self.memory.pointer(block + 8 + DEQUE_BLOCK * 8)?;
+            if index >= block_len {
+                block = self.memory.pointer(block + link)?;
                 index = 0;
                 if !block.is_plausible() {
                     return Err(Error::Corrupt { what: "a deque", addr });
                 }
             }
-            items.push(self.memory.pointer(block + 8 + index * 8)?);
+            items.push(self.memory.pointer(block + data + index * 8)?);
             index += 1;
         }
         Ok((items, len))
