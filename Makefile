@@ -11,7 +11,7 @@ demo: build
 	tools/demo.sh
 
 test: setup build rust-test
-	$(VENV)/python -m pytest -q -n 2 --dist loadgroup tests
+	$(VENV)/python -m pytest -q -rs -n 2 --dist loadgroup tests
 	@cat .cache/missing.txt 2>/dev/null || true
 
 rust-test: build

@@ -14,6 +14,16 @@ pub struct Diagnostic {
     pub at: String,
 }
 
+impl Diagnostic {
+    /// Whether it says that the core is cut off: that is said before everything else.
+    pub fn is_about_truncation(&self) -> bool {
+        self.what.starts_with(TRUNCATED)
+    }
+}
+
+/// How the remark about a core that is cut off begins.
+pub const TRUNCATED: &str = "the core is truncated";
+
 /// Collects remarks, each once and at most [`limits::DIAGNOSTICS`] of them.
 #[derive(Debug, Default)]
 pub struct Diagnostics(RefCell<Vec<Diagnostic>>);

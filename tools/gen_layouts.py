@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Condense measured struct offsets into the table that the library carries.
 
-Input: one or more tab-separated files (plain or .xz; tools/measured/ has those of the committed table) with the columns `version struct field offset size bits type`, one row
-per field of one interpreter build (as DWARF of that build, or its headers where the label ends in [hdr], gave
-them). Output: rust-core/layout/tables/offsets.tsv, one row per field that rust-core/layout/fields.rs names, one
-column per build; a cell is `offset:width[:firstbit:bits]`, `-` where the build has no such field.
+Input: one or more tab-separated files (plain or .xz; tools/measured/ has those of the committed table) with the
+columns `version struct field offset size bits type`, one row per field of one interpreter build, as DWARF of that
+build, or its headers where the label ends in [hdr], gave them. Output: rust-core/layout/tables/offsets.tsv, one row
+per field that rust-core/layout/fields.rs names, one column per build; a cell is `offset:width[:firstbit:bits]`, `-`
+where the build has no such field.
 
     tools/gen_layouts.py [MEASURED.tsv...]           write the table
     tools/gen_layouts.py --check [MEASURED.tsv...]   fail if the committed table differs

@@ -13,7 +13,7 @@ mkdir -p "${PYEXT_CACHE:-$HERE/.cache}"
 CACHE=$(cd "${PYEXT_CACHE:-$HERE/.cache}" && pwd); export PYEXT_CACHE=$CACHE
 MADE=$CACHE/made; TARGETS=$CACHE/targets; VENV=$CACHE/venv
 mkdir -p "$MADE" "$TARGETS"
-WANTED="new gdb"
+WANTED="new gdb gdb10"
 case ${1:-} in
   '') ;;
   --all) WANTED="new gdb dbg gdb10 old nogil" ;;

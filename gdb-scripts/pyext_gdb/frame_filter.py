@@ -87,8 +87,8 @@ class _NativeFrame(FrameDecorator):
 
 def _expand(frame, python):
     inferior = frame.inferior_frame()
-    # What was inlined into the evaluation function has its stack pointer too.
-    if inferior.type() != gdb.INLINE_FRAME:
+    # What was inlined into the evaluation function, and what jumped to it, has its stack pointer too.
+    if inferior.type() == gdb.NORMAL_FRAME:
         group = python.get(target.stack_pointer(inferior))
         if group:
             return [_PythonFrame(frame, one) for one in group]

@@ -18,7 +18,9 @@ class Bug(Exception):
 
 
 def _candidates():
-    yield os.environ.get("PYEXT_LIB")
+    if os.environ.get("PYEXT_LIB"):
+        yield os.environ["PYEXT_LIB"]
+        return
     yield os.path.join(HERE, "libpyext.so")
     yield os.path.join(os.path.dirname(HERE), "target", "release", "libpyext.so")
 
@@ -28,8 +30,11 @@ def library():
     global _library
     if _library is not None:
         return _library
-    path = next((p for p in _candidates() if p and os.path.exists(p)), None)
+    path = next((p for p in _candidates() if os.path.exists(p)), None)
     root = os.path.dirname(HERE)
+    if path is None and os.environ.get("PYEXT_LIB"):
+        text = "PYEXT_LIB names %s, which does not exist. Unset it, or type: shell cd %s && make build"
+        raise gdb.GdbError(text % (os.environ["PYEXT_LIB"], root))
     if path is None:
         raise gdb.GdbError("pyext's library is not built. Type: shell cd %s && make build" % root)
     try:

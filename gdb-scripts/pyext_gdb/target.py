@@ -232,7 +232,7 @@ def native_frames(wanted=None):
                     "level": len(frames),
                     "pc": frame.pc(),
                     "sp": _register(frame, "rsp") or 0,
-                    "inline": frame.type() == gdb.INLINE_FRAME,
+                    "inline": frame.type() != gdb.NORMAL_FRAME,
                     "name": name,
                     "variables": [v for v in variables if v[1] is not None],
                 }

@@ -13,6 +13,15 @@ use std::path::{Path, PathBuf};
 /// What `.gnu_debuglink` says: the file's name and its CRC-32.
 pub type DebugLink = (Vec<u8>, u32);
 
+/// Which symbols to keep.
+pub struct Wanted<'a> {
+    /// Whether to keep the symbol of this name.
+    pub symbol: &'a dyn Fn(&str) -> bool,
+    /// The full symbol table has tens of thousands of names: it is read only where the dynamic one
+    /// does not define this symbol.
+    pub full_table_unless: Option<&'a str>,
+}
+
 /// An image that is mapped in the target.
 #[derive(Debug, Clone)]
 pub struct Image {
@@ -48,7 +57,7 @@ fn file_error(path: &Path, why: &dyn std::fmt::Display) -> Error {
 
 impl Image {
     /// Opens `file` as the image that `module` maps and keeps the defined symbols for which
-    /// `wanted` holds (`None`: no symbols), and the sections named in `sections`.
+    /// `wanted` asks (`None`: no symbols), and the sections named in `sections`.
     ///
     /// # Errors
     /// [`Error::File`] if the file cannot be read, is no ELF file, or has another build id than
@@ -57,7 +66,7 @@ impl Image {
         module: &Module,
         file: &Path,
         memory: &Cache,
-        wanted: Option<&dyn Fn(&str) -> bool>,
+        wanted: Option<&Wanted<'_>>,
         sections: &[&str],
     ) -> Result<Image> {
         let handle = File::open(file).map_err(|e| file_error(file, &e))?;
@@ -95,17 +104,24 @@ impl Image {
                 image.sections.push(((*name).to_owned(), start, section.size()));
             }
         }
-        let symbols = wanted.is_some().then(|| parsed.dynamic_symbols().chain(parsed.symbols()));
-        for symbol in symbols.into_iter().flatten() {
-            if let Ok(name) = symbol.name()
-                && !symbol.is_undefined()
-                && wanted.is_some_and(|wanted| wanted(name))
-            {
-                let address = Addr(symbol.address().wrapping_add(bias));
-                image.symbols.entry(name.to_owned()).or_insert(address);
+        if let Some(wanted) = wanted {
+            image.take_symbols(parsed.dynamic_symbols(), wanted);
+            if wanted.full_table_unless.is_none_or(|name| image.symbol(name).is_none()) {
+                image.take_symbols(parsed.symbols(), wanted);
             }
         }
         Ok(image)
+    }
+
+    fn take_symbols<'d, S: ObjectSymbol<'d>>(&mut self, symbols: impl Iterator<Item = S>, wanted: &Wanted<'_>) {
+        for symbol in symbols.filter(|s| !s.is_undefined()) {
+            if let Ok(name) = symbol.name()
+                && (wanted.symbol)(name)
+            {
+                let address = Addr(symbol.address().wrapping_add(self.bias));
+                self.symbols.entry(name.to_owned()).or_insert(address);
+            }
+        }
     }
 
     /// The build id of a file that need not be mapped.

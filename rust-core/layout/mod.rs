@@ -106,6 +106,25 @@ pub fn resolve(
     Ok(Layout { fields, rules, table, dwarf, verified })
 }
 
+/// The C names to look for in the debug info of what was located: a search that knows when it has
+/// everything reads a third of the file. Where no column of the table fits, all names.
+pub fn wanted_structs(located: &Located, memory: &Cache) -> Vec<&'static str> {
+    let mut fields = Fields::EMPTY;
+    if table::fill(&mut fields, located, memory).is_none() {
+        return Fields::STRUCTS.to_vec();
+    }
+    let mut wanted = Vec::new();
+    fields.visit(&mut |names, paths, slot| {
+        if paths != ["<sizeof>"] || !slot.exists() {
+            return;
+        }
+        // `deque.BLOCK` and its like are structs of extension modules; `(2.7)` is the table's mark.
+        let known = names.iter().find(|n| !n.contains(['.', '(']) && **n != "dequeobject");
+        wanted.extend(known.and_then(|name| Fields::STRUCTS.iter().find(|s| *s == name)));
+    });
+    wanted
+}
+
 /// Takes what DWARF of the mapped image says over what the table says. A struct that DWARF
 /// describes and a member that it does not have: this build has no such member.
 fn fill_dwarf(fields: &mut Fields, structs: &HashMap<String, StructLayout>) {

@@ -11,6 +11,7 @@ pub mod version;
 use crate::bytes::{Addr, word};
 use crate::diag::Diagnostics;
 use crate::error::{Error, Result};
+use crate::image::elf::Wanted;
 use crate::image::{Image, Module, modules};
 use crate::limits;
 use crate::process::Cache;
@@ -67,6 +68,7 @@ fn wanted(name: &str) -> bool {
             | "PyPyType_Type"
             | "collecting"
             | "PyThread_acquire_lock"
+            | "PyThread_release_lock"
             | "PyEval_RestoreThread"
             | "PyEval_AcquireThread"
     ) || is_eval_symbol(name)
@@ -84,6 +86,8 @@ pub type Candidates<'a> = dyn Fn(&Module) -> Vec<PathBuf> + 'a;
 fn open(module: &Module, memory: &Cache, candidates: &Candidates<'_>) -> Result<Image> {
     let mut error = None;
     for file in candidates(module) {
+        // 3.7 and later export all that is needed; before, `interp_head` is only in the full table.
+        let wanted = Wanted { symbol: &wanted, full_table_unless: Some("_PyRuntime") };
         match Image::open(module, &file, memory, Some(&wanted), &[".PyRuntime"]) {
             Ok(image) => return Ok(image),
             Err(e) => error = error.or(Some(e)),

@@ -106,7 +106,10 @@ impl Objects {
             addr,
             name,
             qualname: self.pointer(addr, &fields.co_qualname).and_then(|n| self.name(n)).ok(),
-            file: self.pointer(addr, &fields.co_filename).and_then(|n| self.path(n)).ok(),
+            file: self
+                .pointer(addr, &fields.co_filename)
+                .map(|n| self.path(n).unwrap_or_else(|_| Text::from(format!("<unreadable {n}>").as_str())))
+                .ok(),
             firstlineno,
             arguments: self.arguments(addr, flags, &variables).unwrap_or_default(),
             variables,

@@ -95,6 +95,8 @@ pub enum State {
     CollectingGarbage,
     /// It has no Python frame.
     NoPython,
+    /// Its Python frames cannot be read.
+    Unreadable,
 }
 
 impl State {
@@ -106,6 +108,7 @@ impl State {
             State::WaitingForGil => "waiting for the GIL",
             State::CollectingGarbage => "collecting garbage",
             State::NoPython => "no Python",
+            State::Unreadable => "unreadable",
         }
     }
 }

@@ -93,10 +93,6 @@ pub fn stack(out: &mut String, thread: &Thread) {
 /// `py-bt`: one thread without a heading, or all with headings.
 pub fn backtrace(answer: &Threads, headings: bool) -> String {
     let mut out = String::new();
-    // What makes the rest doubtful is read before it.
-    let (first, last): (Vec<_>, Vec<_>) =
-        answer.diagnostics.iter().cloned().partition(|d| d.what.starts_with("the core is truncated"));
-    diagnostics(&mut out, &first);
     for (i, thread) in answer.threads.iter().enumerate() {
         if headings {
             if i > 0 {
@@ -106,13 +102,14 @@ pub fn backtrace(answer: &Threads, headings: bool) -> String {
         }
         stack(&mut out, thread);
     }
-    diagnostics(&mut out, &last);
+    diagnostics(&mut out, &answer.diagnostics);
     out
 }
 
 /// Remarks, after the answer.
 pub fn diagnostics(out: &mut String, all: &[Diagnostic]) {
-    for one in all {
+    // That the core is cut off was said first.
+    for one in all.iter().filter(|d| !d.is_about_truncation()) {
         let _ = writeln!(out, "note: {} ({})", plain(&one.what), plain(&one.at));
     }
 }

@@ -122,10 +122,12 @@ fn heads(objects: &Objects) -> Result<(Option<Addr>, Found, Addr)> {
     {
         let head = objects.pointer(runtime, &layout.runtime.interpreters_head)?;
         return match head.non_null() {
-            Some(head) if is_interpreter(objects, head) => Ok((Some(runtime), found, head)),
-            Some(_) => structural(objects).ok_or_else(|| {
-                Error::NoPython("The list of interpreters is damaged: no interpreter can be read.".into())
-            }),
+            // Found by name: that its thread points back is enough, where its dicts are lost.
+            Some(head) if is_interpreter(objects, head) || points_back(objects, head).unwrap_or(false) => {
+                Ok((Some(runtime), found, head))
+            }
+            Some(_) => structural(objects)
+                .ok_or_else(|| Error::NoPython("No interpreter can be read: its memory is damaged or missing.".into())),
             None => Err(dead()),
         };
     }
@@ -139,18 +141,20 @@ fn heads(objects: &Objects) -> Result<(Option<Addr>, Found, Addr)> {
     structural(objects).ok_or_else(dead)
 }
 
+/// Whether the first thread of the interpreter at `addr` says that it is of that interpreter.
+fn points_back(objects: &Objects, addr: Addr) -> Result<bool> {
+    let thread = objects.pointer(addr, &objects.layout.interp.threads_head)?;
+    Ok(thread.is_plausible() && objects.pointer(thread, &objects.layout.tstate.interp)? == addr)
+}
+
 /// Whether `addr` is an interpreter: its first thread points back to it, and `modules`,
 /// `sysdict` and `builtins` are dicts (the rule of bloomberg/pystack).
 fn is_interpreter(objects: &Objects, addr: Addr) -> bool {
     let layout = &objects.layout.interp;
-    let points_back = || -> Result<bool> {
-        let thread = objects.pointer(addr, &layout.threads_head)?;
-        Ok(thread.is_plausible() && objects.pointer(thread, &objects.layout.tstate.interp)? == addr)
-    };
     let is_dict =
         |slot| objects.pointer(addr, slot).and_then(|dict| objects.type_of(dict)).is_ok_and(|ty| ty.kind == Kind::Dict);
     addr.is_plausible()
-        && points_back().unwrap_or(false)
+        && points_back(objects, addr).unwrap_or(false)
         && is_dict(&layout.modules)
         && is_dict(&layout.sysdict)
         && is_dict(&layout.builtins)

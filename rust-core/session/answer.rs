@@ -65,7 +65,7 @@ impl<'a> Answering<'a> {
     /// wrong executable are said first and everywhere.
     fn diagnostics(&self) -> Vec<Diagnostic> {
         let mut all = Vec::new();
-        let first = |d: &Diagnostic| d.at == "executable" || d.what.starts_with("the core is truncated");
+        let first = |d: &Diagnostic| d.at == "executable" || d.is_about_truncation();
         all.extend(self.attached.diagnostics.all().into_iter().filter(first));
         all.extend(self.stopped.diagnostics.all());
         all
@@ -196,6 +196,10 @@ impl<'a> Answering<'a> {
             frames.push(shown);
         }
         let in_c = frames.first().map(|f| f.kind == model::FrameKind::CCall);
+        let state_words = match in_c {
+            None if stack.cut.is_some() => model::State::Unreadable,
+            in_c => self.state(state, thread, &matching.native, in_c),
+        };
         let total = stack.frames.len();
         model::Thread {
             gdb: thread.map(|t| t.gdb),
@@ -205,7 +209,7 @@ impl<'a> Answering<'a> {
             name: state.name.clone(),
             interpreter: Some(state.interpreter_id),
             holds_gil: state.holds_gil,
-            state: self.state(state, thread, &matching.native, in_c),
+            state: state_words,
             frames_total: (all_frames && most < total).then_some(total),
             frames,
             cut: stack.cut.clone(),

@@ -1,12 +1,13 @@
 //! From a description of the target to everything that does not change while it lives.
 
+use super::request::{Request, Response};
 use crate::bytes::Addr;
-use crate::diag::Diagnostics;
+use crate::diag::{Diagnostic, Diagnostics, TRUNCATED};
 use crate::error::{Error, Result};
 use crate::image::elf::hex;
 use crate::image::unwind::{NativeFrame, Registers, Unwinding};
 use crate::image::{Image, Module, debug_file, dwarf, modules};
-use crate::layout::{self, Fields, Layout};
+use crate::layout::{self, Layout};
 use crate::locate::{self, Located};
 use crate::objects::Objects;
 use crate::process::cache::PollFn;
@@ -98,7 +99,7 @@ impl Attached {
             && core.missing_bytes > 0
         {
             diagnostics.add(
-                format!("the core is truncated: {} bytes that its headers promise are missing", core.missing_bytes),
+                format!("{TRUNCATED}: {} bytes that its headers promise are missing", core.missing_bytes),
                 description.core.clone().unwrap_or_default(),
             );
         }
@@ -121,7 +122,7 @@ impl Attached {
         }
         let mut times = Times { locate: start.elapsed(), ..Times::default() };
         let start = Instant::now();
-        let structs = debug_structs(description, &located.image, &diagnostics);
+        let structs = debug_structs(description, &located, &memory, &diagnostics);
         times.debug_info = start.elapsed();
         let start = Instant::now();
         let layout = layout::resolve(&located, &memory, structs, &diagnostics)?;
@@ -169,6 +170,33 @@ impl Attached {
         let stopped = Rc::new(Stopped { runtime, diagnostics, stacks: RefCell::default() });
         *self.stopped.borrow_mut() = Some(Rc::clone(&stopped));
         Ok(stopped)
+    }
+
+    /// An answer from a core that is cut off says so before everything else. JSON carries it among
+    /// the diagnostics.
+    pub fn qualified(&self, mut answer: Response, request: &Request) -> Response {
+        if let Some(note) = self.truncation()
+            && !request.options.json
+            && request.command.is_shown()
+            && answer.need.is_none()
+            && !answer.text.starts_with("note:")
+        {
+            answer.text.insert_str(0, &(note + "\n"));
+        }
+        answer
+    }
+
+    /// The same for errors.
+    pub fn explained(&self, error: Error) -> Error {
+        match (self.truncation(), error) {
+            (Some(note), Error::User(text)) => Error::User(format!("{note}\n{text}")),
+            (_, error) => error,
+        }
+    }
+
+    fn truncation(&self) -> Option<String> {
+        let all = self.diagnostics.all();
+        all.iter().find(|d| d.is_about_truncation()).map(|d| format!("note: {} ({})", d.what, d.at))
     }
 
     /// The C stack of a thread with these registers, innermost frame first.
@@ -224,11 +252,10 @@ impl Stopped {
 /// A failure with what was noticed on the way: a truncated core, a file that is not here.
 fn with_remarks(error: &Error, diagnostics: &Diagnostics) -> Error {
     let remarks = diagnostics.all();
-    let mut text = error.to_string();
-    for remark in remarks.iter().take(5) {
-        text.push_str(&format!("\nnote: {} ({})", remark.what, remark.at));
-    }
-    Error::NoPython(text)
+    let (first, rest): (Vec<_>, Vec<_>) = remarks.iter().take(5).partition(|r| r.is_about_truncation());
+    let note = |remark: &&Diagnostic| format!("note: {} ({})", remark.what, remark.at);
+    let lines: Vec<String> = first.iter().map(note).chain([error.to_string()]).chain(rest.iter().map(note)).collect();
+    Error::NoPython(lines.join("\n"))
 }
 
 type Opened = (Box<dyn Memory>, Option<Rc<CoreFile>>);
@@ -333,7 +360,13 @@ fn candidates(description: &Description, module: &Module) -> Vec<PathBuf> {
 }
 
 /// The structs that DWARF of the image or of its separate debug file describes.
-fn debug_structs(description: &Description, image: &Image, diagnostics: &Diagnostics) -> Option<layout::DwarfStructs> {
+fn debug_structs(
+    description: &Description,
+    located: &Located,
+    memory: &Cache,
+    diagnostics: &Diagnostics,
+) -> Option<layout::DwarfStructs> {
+    let image = &located.image;
     let search = debug_file::DebugSearch {
         debug_dirs: description.debug_directories.clone(),
         sysroot: (!description.sysroot.is_empty()).then(|| description.sysroot.clone().into()),
@@ -341,7 +374,7 @@ fn debug_structs(description: &Description, image: &Image, diagnostics: &Diagnos
     };
     let link = image.debug_link.as_ref().map(|(name, crc)| (name.as_slice(), *crc));
     let file = debug_file::find_debug_file(&image.file, image.build_id.as_deref().unwrap_or(&[]), link, &search)?;
-    match dwarf::struct_layouts(&file, Fields::STRUCTS) {
+    match dwarf::struct_layouts(&file, &layout::wanted_structs(located, memory)) {
         Ok(structs) if structs.is_empty() => None,
         Ok(structs) => Some((file, structs)),
         Err(e) => {

@@ -33,7 +33,7 @@ pub fn info(attached: &Attached, request: &Request) -> Result<Response> {
     let flavour = match (layout.rules.free_threaded, located.header) {
         (true, _) => "free-threaded",
         (false, 32) => "reference-tracing (Py_TRACE_REFS)",
-        _ => "release or debug",
+        _ => "standard build",
     };
     let verbose = request.options.verbose;
     let times = &attached.times;

@@ -39,7 +39,8 @@ impl Session {
     pub fn answer(&self, request: &Request) -> Result<Response> {
         let attach = || Attached::new(&self.description, self.read.clone(), self.poll.clone());
         let attached = self.attached.get_or_try_init(attach)?;
-        let answer = answer::answer(attached, request);
+        let answer = answer::answer(attached, request).map_err(|e| attached.explained(e));
+        let answer = answer.map(|answer| attached.qualified(answer, request));
         if attached.objects.memory.take_interrupt() {
             // Reads that were cut short look like damage: nothing of that may be kept.
             attached.invalidate();

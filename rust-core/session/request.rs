@@ -35,6 +35,13 @@ pub enum Command {
     Natives,
 }
 
+impl Command {
+    /// Whether the answer's text goes to the user as it is.
+    pub fn is_shown(self) -> bool {
+        !matches!(self, Command::Value | Command::Names | Command::Types | Command::Natives)
+    }
+}
+
 /// Options of commands; each command reads its own.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]

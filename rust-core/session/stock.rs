@@ -9,7 +9,7 @@ use super::answer::Answering;
 use super::request::{Command, Native, Need, Response, Selection};
 use crate::bytes::Addr;
 use crate::error::{Error, Result};
-use crate::layout::{Frames, Role};
+use crate::layout::{Frames, NativeName, Role};
 use crate::limits;
 use crate::objects::Kind;
 use crate::objects::repr::Style;
@@ -95,14 +95,29 @@ fn respond(answering: &Answering<'_>) -> Result<Response> {
     Ok(response)
 }
 
+const UNNAMED_EVAL: NativeName = NativeName { name: "", role: Role::Eval, variable: "" };
+
 /// The C frames that mean something, newest first.
 fn entries(answering: &Answering<'_>, stack: &Stack, native: &[Native]) -> Vec<Entry> {
     let names = answering.attached.layout().rules.native_names;
     let mut all: Vec<Entry> = Vec::new();
     let mut group = 0;
+    let is_eval = |n: &Native| {
+        n.name.as_deref().is_some_and(|name| names.iter().any(|k| k.role == Role::Eval && k.matches(name)))
+    };
+    // Without a name for the evaluation function, where its records lie tells.
+    let mut unnamed = Vec::new();
+    if !native.iter().any(is_eval) {
+        let matching = answering.matching(answering.request.selected(), stack);
+        unnamed.extend(matching.of.iter().flatten().map(|i| matching.native[*i].sp));
+    }
     for (i, frame) in native.iter().enumerate() {
-        let Some(name) = &frame.name else { continue };
-        let Some(known) = names.iter().find(|n| n.matches(name)) else { continue };
+        let by_name = frame.name.as_ref().and_then(|name| names.iter().find(|n| n.matches(name)));
+        let known = match by_name {
+            Some(known) => known,
+            None if !frame.inline && unnamed.contains(&frame.sp) => &UNNAMED_EVAL,
+            None => continue,
+        };
         let variable = frame.variables.iter().find(|(n, _)| n == known.variable).map(|(_, value)| Addr(*value));
         let entry = |text: String| Entry { level: frame.level, python: Vec::new(), text };
         match known.role {

@@ -159,8 +159,10 @@ impl Objects {
     pub fn waits_for_gil_lock(&self, native: &[NativeFrame]) -> bool {
         let image = &self.located.image;
         let start = |name: &str| image.symbol(name).map(|a| a.0);
-        let Some(acquire) = start("PyThread_acquire_lock") else { return false };
-        let Some(at) = native.iter().position(|n| n.function == Some(acquire)) else { return false };
+        // Between letting go of it and asking for it again, a busy thread is in the other function.
+        let locks = [start("PyThread_acquire_lock"), start("PyThread_release_lock")];
+        let in_lock = |n: &NativeFrame| n.function.is_some() && locks.contains(&n.function);
+        let Some(at) = native.iter().position(in_lock) else { return false };
         let Some(caller) = native.get(at + 1).and_then(|n| n.function) else { return false };
         let takers = [start("PyEval_RestoreThread"), start("PyEval_AcquireThread")];
         takers.contains(&Some(caller)) || image.symbols_where(is_eval_symbol).contains(&Addr(caller))
