@@ -33,7 +33,8 @@ def switch(scene, number):
 
 def executable(release):
     found = sorted(glob.glob(os.path.join(paths.cache(), "targets", release, "bin", "gdb")))
-    found += sorted(glob.glob(os.path.join(paths.cache(), "targets", release, "usr", "bin", "gdb")))
+    # GDB 10 needs its own Python and data: it is started by a script of that name.
+    found += [p for p in [os.path.join(paths.cache(), "targets", release)] if os.path.isfile(p)]
     return found[0] if found else None
 
 
@@ -42,15 +43,13 @@ def host_params():
     for release in RELEASES:
         for name in TARGETS:
             marks = [pytest.mark.xdist_group(release)]
-            if executable(release) is None:
-                where = os.path.join("CACHE", "targets", release)
-                marks.append(pytest.mark.skip(reason=f"{release} is not unpacked in {where}: tools/targets.sh"))
             params.append(pytest.param(release, name, id=f"{release}-{name}", marks=marks))
     return params
 
 
 @pytest.mark.parametrize(("release", "name"), host_params())
 def test_another_gdb(release, name):
+    assert executable(release), f"{release} is not unpacked below the cache's targets: tools/setup.sh"
     interpreter = some_interpreter(name)
     with target.Target(interpreter, SCENE, "ask") as scene:
         nest = switch(scene, 2)

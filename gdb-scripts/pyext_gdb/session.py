@@ -58,8 +58,13 @@ def ask(command, everything=False, native=False, **options):
 
 
 def ask_plain(command, **options):
-    """Put a question that has nothing to do with threads: cheap enough for every value that GDB prints."""
-    return current().query({"command": command, "options": options, "stock": is_stock()})
+    """Put a question that has nothing to do with threads: cheap enough for every value that GDB prints.
+
+    GDB asks in the middle of an unwind: finding out anew what the target is would run GDB commands there, which
+    GDB 10 answers with an internal error. Events close a session whose target is gone.
+    """
+    known = _sessions.get(gdb.selected_inferior().num)
+    return (known[1] if known else current()).query({"command": command, "options": options, "stock": is_stock()})
 
 
 def is_stock():
