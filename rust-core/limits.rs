@@ -31,7 +31,7 @@ pub const VALUE_CHARS: usize = 1024;
 pub const STACK_VALUE_CHARS: usize = 160;
 /// Characters of one value when the user asks for all of it.
 pub const VALUE_CHARS_MAX: usize = 4 << 20;
-/// Digits (of 30 bits) of an int that is converted to decimal; longer ones print in hexadecimal.
+/// Digits (of 30 bits) of an int that is converted to decimal; of longer ones only the size is told.
 pub const INT_DIGITS: usize = 4096;
 /// Characters of a name (function, file, variable, type).
 pub const NAME_CHARS: usize = 4096;

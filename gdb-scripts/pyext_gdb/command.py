@@ -2,6 +2,7 @@
 
 import argparse
 import collections
+import locale
 
 import gdb
 
@@ -22,10 +23,10 @@ JSON = option("--json", action="store_true", help="answer in JSON (docs/json-sch
 
 def positive(text):
     """A number from 1 on, for argparse."""
-    number = int(text)
-    if number < 1:
+    value = int(text)
+    if value < 1:
         raise ValueError(text)
-    return number
+    return min(value, 1 << 62)
 
 
 LIMIT = option("--limit", type=positive, metavar="N", help="at most N frames of each thread")
@@ -118,6 +119,26 @@ def register_all():
     """Make the declared commands GDB's. Done again when another script has taken their names."""
     for declaration in _commands:
         _Command(*declaration)
+
+
+def for_gdb(text):
+    """A text that GDB can print in its host charset: what that lacks is escaped. GDB raises otherwise."""
+    try:
+        charset = gdb.host_charset() if hasattr(gdb, "host_charset") else gdb.parameter("host-charset")
+        if charset == "auto":
+            charset = locale.getpreferredencoding(False)
+        return text.encode(charset, "backslashreplace").decode(charset)
+    except (LookupError, gdb.error, RuntimeError):
+        return text.encode("ascii", "backslashreplace").decode("ascii")
+
+
+def number(name, text, default):
+    """A whole number that the user typed; one beyond every index counts as the largest."""
+    try:
+        value = int(text, 0) if text else default
+    except ValueError:
+        raise gdb.GdbError("%s: '%s' is no number. Type: help %s" % (name, text, name))
+    return value if value is None else max(-(1 << 62), min(1 << 62, value))
 
 
 def write(text):

@@ -8,7 +8,7 @@ import itertools
 import gdb
 from gdb.FrameDecorator import FrameDecorator
 
-from . import parameters, session, target, tokens
+from . import command, parameters, session, target, tokens
 
 
 class _Argument:
@@ -18,7 +18,7 @@ class _Argument:
         self._name, self._text = name, text
 
     def symbol(self):
-        return self._name
+        return command.for_gdb(self._name)
 
     def value(self):
         return tokens.value(self._text)
@@ -32,10 +32,10 @@ class _PythonFrame(FrameDecorator):
         self.frame = frame
 
     def function(self):
-        return self.frame["function"]
+        return command.for_gdb(self.frame["function"])
 
     def filename(self):
-        return self.frame["file"]
+        return command.for_gdb(self.frame["file"])
 
     def line(self):
         return self.frame["line"]
@@ -71,7 +71,7 @@ class _Filter:
     def filter(self, frames):
         try:
             python = {sp: list(group) for sp, group in session.ask("natives")["data"]}
-        except (gdb.error, gdb.GdbError, RuntimeError):
+        except Exception:
             return frames  # no Python here, or it cannot be read: py-bt says why
         return itertools.chain.from_iterable(_expand(frame, python) for frame in frames) if python else frames
 

@@ -7,6 +7,7 @@ import __main__
 from . import command, native, session, tokens
 
 _told = False
+_stock_class = None
 
 
 class _Printer:
@@ -14,7 +15,7 @@ class _Printer:
         self.text = text
 
     def to_string(self):
-        return self.text
+        return command.for_gdb(self.text)
 
 
 _types = {}
@@ -60,15 +61,19 @@ def _stay_in_charge(_event=None):
 
     It puts its printers at the objfile, which beats global ones, and its commands have the names of ours.
     """
-    global _told
+    global _told, _stock_class
     for objfile in gdb.objfiles():
         printers = objfile.pretty_printers
         if any(_is_stock(p) for p in printers) and lookup not in printers:
             printers.insert(0, lookup)
-    if hasattr(__main__, "PyBacktrace") and not _told:
-        _told = True
+    # GDB runs an objfile's script each time it loads the objfile: every new class took our names again.
+    found = getattr(__main__, "PyBacktrace", None)
+    if found is not None and found is not _stock_class:
+        _stock_class = found
         command.register_all()
-        gdb.write("pyext: CPython's own GDB script is loaded too; the py-* commands and printers stay pyext's.\n")
+        if not _told:
+            _told = True
+            gdb.write("pyext: CPython's own GDB script is loaded too; the py-* commands and printers stay pyext's.\n")
 
 
 def register():
@@ -77,10 +82,13 @@ def register():
     gdb.pretty_printers.insert(0, lookup)
     _stay_in_charge()
     gdb.events.new_objfile.connect(_stay_in_charge)
+    # Sourced by hand: no objfile is new.
+    gdb.events.before_prompt.connect(_stay_in_charge)
 
 
 def unregister():
     """Forget them, before the script is loaded again."""
     gdb.events.new_objfile.disconnect(_stay_in_charge)
+    gdb.events.before_prompt.disconnect(_stay_in_charge)
     for holder in [gdb] + list(gdb.objfiles()):
         holder.pretty_printers[:] = [p for p in holder.pretty_printers if p is not lookup]

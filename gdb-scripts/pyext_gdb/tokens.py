@@ -8,6 +8,8 @@ import collections
 
 import gdb
 
+from . import command
+
 _FIRST = 0x7079657874000000
 _MOST = 4096
 _texts = collections.OrderedDict()
@@ -33,7 +35,7 @@ class _Text:
         self.text = text
 
     def to_string(self):
-        return self.text
+        return command.for_gdb(self.text)
 
 
 def lookup(value):

@@ -22,7 +22,7 @@ pub struct Integer {
 }
 
 impl Integer {
-    /// The value, where 64 bits hold it.
+    /// The value, where four digits hold it.
     pub fn to_i128(&self) -> Option<i128> {
         if self.len > 4 || self.digits.len() != self.len {
             return None;
@@ -31,8 +31,7 @@ impl Integer {
         Some(if self.negative { -value } else { value })
     }
 
-    /// The decimal text, or hexadecimal for one longer than [`limits::INT_DIGITS`]'s worth, of
-    /// which only the number of digits is told.
+    /// The decimal text; of one with more than [`limits::INT_DIGITS`] digits only its size.
     pub fn decimal(&self) -> String {
         if let Some(small) = self.to_i128() {
             return small.to_string();

@@ -91,7 +91,8 @@ impl CoreFile {
             has_file_note: false,
             entry: None,
         };
-        let mut notes = Vec::new();
+        let mut notes: Vec<Vec<u8>> = Vec::new();
+        let mut budget = limits::MAPS;
         for header in headers {
             let (offset, file_size) = (header.p_offset(endian), header.p_filesz(endian));
             match header.p_type(endian) {
@@ -119,8 +120,13 @@ impl CoreFile {
                     });
                 }
                 elf::PT_NOTE => {
-                    let len = usize::try_from(file_size).unwrap_or(usize::MAX).min(limits::MAPS);
-                    let mut bytes = vec![0; len.min(usize::try_from(size).unwrap_or(usize::MAX))];
+                    let len = usize::try_from(file_size.min(size)).unwrap_or(usize::MAX).min(budget);
+                    let mut bytes = Vec::new();
+                    if bytes.try_reserve_exact(len).is_err() {
+                        continue;
+                    }
+                    bytes.resize(len, 0);
+                    budget -= len;
                     if core.file.read_exact_at(&mut bytes, offset).is_ok() {
                         notes.push(bytes);
                     } else {

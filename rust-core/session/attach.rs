@@ -218,14 +218,14 @@ impl Attached {
         let root = self.description.pid.map(|pid| PathBuf::from(format!("/proc/{pid}/root")));
         for directory in search_path.iter().filter(|d| d.is_absolute()) {
             if let (Some(root), Ok(inside)) = (&root, directory.strip_prefix("/")) {
-                places.directories.push(root.join(inside));
+                places.search_path.push(root.join(inside));
             }
-            places.directories.push(directory.clone());
+            places.search_path.push(directory.clone());
         }
         if let Some(pid) = self.description.pid {
             places.roots.push(format!("/proc/{pid}/root").into());
             if let Ok(directory) = std::fs::read_link(format!("/proc/{pid}/cwd")) {
-                places.directories.insert(
+                places.search_path.insert(
                     0,
                     Path::new(&format!("/proc/{pid}/root")).join(directory.strip_prefix("/").unwrap_or(&directory)),
                 );

@@ -71,10 +71,12 @@ fn is_key(objects: &Objects, key: Addr, step: &Step) -> bool {
     match step {
         Step::Key(text) => objects.is_text(key, text),
         Step::Index(index) => match objects.type_of(key).map(|ty| ty.kind) {
+            Ok(Kind::Int2 | Kind::Bool) if objects.layout.rules.python2 => {
+                objects.int(key, &objects.layout.int.ob_ival).is_ok_and(|value| value == *index)
+            }
             Ok(Kind::Int | Kind::Bool) => {
                 objects.integer(key).is_ok_and(|value| value.to_i128() == Some(i128::from(*index)))
             }
-            Ok(Kind::Int2) => objects.int(key, &objects.layout.int.ob_ival).is_ok_and(|value| value == *index),
             _ => false,
         },
         Step::Attribute(_) => false,
@@ -130,7 +132,13 @@ fn take_index(text: &str) -> Option<(Step, &str)> {
         let mut chars = text.char_indices().skip(1);
         while let Some((i, c)) = chars.next() {
             match c {
-                '\\' => key.push(chars.next()?.1),
+                '\\' => key.push(match chars.next()?.1 {
+                    'n' => '\n',
+                    't' => '\t',
+                    'r' => '\r',
+                    c @ ('\\' | '\'' | '"') => c,
+                    _ => return None,
+                }),
                 c if c == quote => return Some((Step::Key(key), &text[i + 1..])),
                 c => key.push(c),
             }

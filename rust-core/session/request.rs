@@ -171,7 +171,7 @@ impl Request {
 
     /// Where the host looks for sources.
     pub fn places(&self) -> Places {
-        Places { substitute: self.substitute.clone(), directories: self.directories.clone(), roots: Vec::new() }
+        Places { substitute: self.substitute.clone(), directories: self.directories.clone(), ..Places::default() }
     }
 
     /// The selected thread, as far as the host described it.

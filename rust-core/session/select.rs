@@ -49,5 +49,8 @@ pub fn frame_index(stack: &Stack, matching: &Matching, request: &Request) -> usi
     }
     let Some(sp) = request.native_sp else { return 0 };
     let runs_at_or_above = |native: &Option<usize>| native.is_some_and(|i| matching.native[i].sp >= sp);
-    matching.of.iter().position(runs_at_or_above).unwrap_or(if matching.native.is_empty() { 0 } else { last })
+    // Nothing at or above: beyond the oldest Python frame, if there was any below; otherwise the
+    // stacks could not be matched, and the innermost frame is what the user can make sense of.
+    let any = matching.of.iter().any(Option::is_some);
+    matching.of.iter().position(runs_at_or_above).unwrap_or(if any { last } else { 0 })
 }

@@ -112,19 +112,24 @@ impl Objects {
         if functions.is_empty() {
             return None;
         }
-        let mut best: Option<(usize, Addr)> = None;
+        let mut matches: Vec<(usize, Addr)> = Vec::new();
         for object in self.value_stack(frame).ok()? {
             if let Some(code) = self.c_code(object)
                 && let Some(depth) = functions.iter().position(|f| *f == code)
-                && best.is_none_or(|(known, _)| depth < known)
             {
-                best = Some((depth, object));
+                matches.push((depth, object));
             }
         }
-        best.map(|(_, object)| object)
+        let nearest = matches.iter().map(|(depth, _)| *depth).min()?;
+        let mut nearest = matches.iter().filter(|(depth, _)| *depth == nearest).map(|(_, object)| *object);
+        let first = nearest.next()?;
+        // Two objects with the same code, one an argument or left behind by an earlier call: which
+        // of them is called cannot be told, and a guess could name the wrong receiver.
+        nearest.all(|object| object == first).then_some(first)
     }
 
-    /// What may be on the frame's value stack: slots above its top are stale.
+    /// What may be on the frame's value stack. Slots above its top are read too, as the top is known
+    /// only since 3.14: they can hold what was there before.
     fn value_stack(&self, frame: &Frame) -> Result<Vec<Addr>> {
         let code = frame.code.as_ref().map_err(Clone::clone)?;
         let start = match self.layout.rules.frames {
@@ -133,7 +138,13 @@ impl Objects {
                 frame.addr + self.layout.iframe.localsplus.at()? + code.variables.len() as u64 * 8
             }
         };
-        let count = usize::try_from(code.stacksize.min(1 << 12)).unwrap_or(0);
+        let mut count = usize::try_from(code.stacksize.min(1 << 12)).unwrap_or(0);
+        // 3.14 saves the top before every call that can leave the evaluation function.
+        if let Ok(top) = self.pointer(frame.addr, &self.layout.iframe.stackpointer)
+            && top >= start
+        {
+            count = count.min(usize::try_from((top.0 - start.0) / 8).unwrap_or(0));
+        }
         let tag = !self.layout.rules.stackref_tag;
         let words = self.pointers(start, count)?;
         Ok(words.into_iter().map(|w| Addr(w.0 & tag)).filter(|a| a.is_plausible()).collect())

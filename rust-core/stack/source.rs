@@ -14,9 +14,12 @@ use std::rc::Rc;
 pub struct Places {
     /// What replaces the front of a path (GDB's `set substitute-path`).
     pub substitute: Vec<(String, String)>,
-    /// Directories for names that are not absolute or do not exist: the target's working
-    /// directory, its `sys.path`, GDB's source directories.
+    /// GDB's source directories: for names that are not absolute, and for the last part of those
+    /// that do not exist.
     pub directories: Vec<PathBuf>,
+    /// The target's working directory and `sys.path`: for names that are not absolute only. Another
+    /// file of the same name there is another file.
+    pub search_path: Vec<PathBuf>,
     /// Where the target's root is (`/proc/PID/root`), and GDB's sysroot.
     pub roots: Vec<PathBuf>,
 }
@@ -24,24 +27,24 @@ pub struct Places {
 /// Reads source lines, each file once.
 #[derive(Debug, Default)]
 pub struct Sources {
-    files: RefCell<HashMap<PathBuf, Option<Rc<Vec<String>>>>>,
+    files: RefCell<HashMap<PathBuf, Rc<Vec<String>>>>,
 }
 
 impl Sources {
-    /// The lines of `name`, if it can be found and read.
+    /// The lines of `name`, if it can be found and read. Where to look may change between two
+    /// calls, so only what was read is remembered.
     pub fn lines(&self, name: &Path, places: &Places) -> Option<Rc<Vec<String>>> {
-        if let Some(known) = self.files.borrow().get(name) {
-            return known.clone();
-        }
-        let lines = candidates(name, places).iter().find_map(|path| read(path)).map(Rc::new);
-        // A file that was not found is looked for again: the user may have said where it is.
-        if lines.is_some() {
-            self.files.borrow_mut().insert(name.to_path_buf(), lines.clone());
-        }
-        lines
+        candidates(name, places).into_iter().find_map(|path| {
+            if let Some(known) = self.files.borrow().get(&path) {
+                return Some(Rc::clone(known));
+            }
+            let lines = Rc::new(read(&path)?);
+            self.files.borrow_mut().insert(path, Rc::clone(&lines));
+            Some(lines)
+        })
     }
 
-    /// Forgets all files: they may have changed, or the places to look have.
+    /// Forgets all files: they may have changed.
     pub fn clear(&self) {
         self.files.borrow_mut().clear();
     }
@@ -69,7 +72,7 @@ fn candidates(path: &Path, places: &Places) -> Vec<PathBuf> {
             all.extend(places.directories.iter().map(|dir| dir.join(base)));
         }
     } else {
-        all.extend(places.directories.iter().map(|dir| dir.join(path)));
+        all.extend(places.search_path.iter().chain(&places.directories).map(|dir| dir.join(path)));
     }
     all
 }

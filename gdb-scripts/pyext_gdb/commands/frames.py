@@ -1,9 +1,7 @@
 """py-bt, py-bt-full, py-up, py-down, py-frame."""
 
-import gdb
-
 from .. import session
-from ..command import JSON, LIMIT, command, option, write
+from ..command import JSON, LIMIT, command, number, option, write
 
 ALL = option("--all", action="store_true", help="every thread, each under a heading")
 LOCALS = option("--locals", action="store_true", help="all local variables under each frame")
@@ -24,26 +22,19 @@ def py_bt_full(_rest, all, limit, json):
     write(session.ask("bt", all, native=json, all=all, locals=True, limit=limit, json=json)["text"])
 
 
-def _number(name, text, default):
-    try:
-        return int(text, 0) if text else default
-    except ValueError:
-        raise gdb.GdbError("%s: '%s' is no number. Type: help %s" % (name, text, name))
-
-
 @command("py-up", [JSON], rest="[N]")
 def py_up(rest, json):
     """Select and print the Python stack frame that called this one (if any), or the Nth one up."""
-    write(session.ask("frame", index=_number("py-up", rest, 1), relative=True, json=json)["text"])
+    write(session.ask("frame", index=number("py-up", rest, 1), relative=True, json=json)["text"])
 
 
 @command("py-down", [JSON], rest="[N]")
 def py_down(rest, json):
     """Select and print the Python stack frame called by this one (if any), or the Nth one down."""
-    write(session.ask("frame", index=-_number("py-down", rest, 1), relative=True, json=json)["text"])
+    write(session.ask("frame", index=-number("py-down", rest, 1), relative=True, json=json)["text"])
 
 
 @command("py-frame", [JSON], rest="[N]")
 def py_frame(rest, json):
     """Select and print the Python stack frame with index N of py-bt; without N, print the selected one."""
-    write(session.ask("frame", index=_number("py-frame", rest, None), json=json)["text"])
+    write(session.ask("frame", index=number("py-frame", rest, None), json=json)["text"])

@@ -5,7 +5,7 @@ import re
 import gdb
 
 from .. import session
-from ..command import JSON, command, write
+from ..command import JSON, command, number, write
 
 
 @command("py-list", [JSON], rest="[N | N,M]")
@@ -14,7 +14,7 @@ def py_list(rest, json):
     match = re.fullmatch(r"(?:(\d+)(?:\s*,?\s*(\d+))?)?", rest.strip())
     if not match:
         raise gdb.GdbError("py-list: '%s' is neither N nor N,M. Type: help py-list" % rest)
-    start, end = (int(n) if n else None for n in match.groups())
+    start, end = (number("py-list", n, None) for n in match.groups())
     write(session.ask("list", start=start, end=end, json=json)["text"])
 
 
