@@ -33,6 +33,9 @@ def ask(command, everything=False, native=False, **options):
     session = current()
     inferior = gdb.selected_inferior()
     thread = gdb.selected_thread()
+    if thread is not None and thread.is_running():
+        # No event tells that it has run on since the last question: what is known is of then.
+        session.invalidate()
     request = {
         "command": command,
         "options": options,
