@@ -41,3 +41,10 @@ def interpreter_param(interpreter, *rest):
     if interpreter.missing:
         marks.append(pytest.mark.skip(reason=f"{interpreter.id}: {interpreter.reason}"))
     return pytest.param((interpreter,) + rest, id="-".join([interpreter.id, *map(str, rest)]), marks=marks)
+
+
+def parametrize_over(metafunc, fixture, names):
+    """Give `fixture` each of the chosen interpreters that `names` has."""
+    if fixture in metafunc.fixturenames:
+        params = [interpreter_param(one) for one in chosen(metafunc.config) if one.id in names]
+        metafunc.parametrize(fixture, params, indirect=True, scope="module")

@@ -30,10 +30,7 @@ Frame = collections.namedtuple("Frame", "index address file line function argume
 
 
 def pytest_generate_tests(metafunc):
-    if "case" in metafunc.fixturenames:
-        chosen = [one for one in conftest.chosen(metafunc.config) if one.id in NAMES]
-        params = [conftest.interpreter_param(one) for one in chosen]
-        metafunc.parametrize("case", params, indirect=True, scope="module")
+    conftest.parametrize_over(metafunc, "case", NAMES)
 
 
 class Case:

@@ -26,10 +26,7 @@ UNREADABLE = re.compile(r"<unreadable|<corrupt|<unknown|<damaged", re.IGNORECASE
 
 
 def pytest_generate_tests(metafunc):
-    if "broken" in metafunc.fixturenames:
-        chosen = [one for one in conftest.chosen(metafunc.config) if one.id in NAMES]
-        params = [conftest.interpreter_param(one) for one in chosen]
-        metafunc.parametrize("broken", params, indirect=True, scope="module")
+    conftest.parametrize_over(metafunc, "broken", NAMES)
 
 
 class Core:

@@ -40,17 +40,6 @@ impl Objects {
         }
     }
 
-    /// The instance dict of the object at `addr`, if it has one that exists as an object.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`], [`Error::Fault`].
-    pub fn instance_dict(&self, addr: Addr, ty: &Type) -> Result<Option<Addr>> {
-        Ok(match self.place(addr, ty)? {
-            Place::Dict(dict) => Some(dict),
-            _ => None,
-        })
-    }
-
     /// Whether the object at `addr` has a place for attributes, filled or not.
     pub fn has_attributes(&self, addr: Addr, ty: &Type) -> bool {
         ty.managed_dict() && self.layout.rules.attributes_always

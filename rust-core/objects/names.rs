@@ -1,10 +1,8 @@
 //! Objects that are known by a name: classes, modules, functions and their like.
 
-use super::repr::{Repr, Style};
 use super::{Kind, Objects, Type, text};
 use crate::bytes::Addr;
 use crate::error::Result;
-use crate::limits;
 
 impl Objects {
     /// `<class 'module.Name'>`, as Python writes it.
@@ -94,11 +92,6 @@ impl Objects {
         let name = self.name(self.pointer(descriptor, &self.layout.descr.d_name)?)?;
         let ty = self.type_of(receiver)?;
         Ok(format!("<method-wrapper '{name}' of {} object at {receiver}>", ty.tp_name))
-    }
-
-    /// The text of an object for a person, with the default budget.
-    pub fn short(&self, addr: Addr) -> Repr {
-        self.repr(addr, limits::VALUE_CHARS, Style::Pyext)
     }
 }
 
