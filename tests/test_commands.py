@@ -1016,3 +1016,42 @@ def test_state_in_the_middle_of_a_collection(case):
         assert re.search(r"\bgc_collect|\bcollect\b|\bgc_", answers[2].text), "GDB sees no collection"
     assert row["State"] == "collecting garbage", row
     assert short(frames_of(answers[1].text)[0].function) == "sweep"
+
+
+def test_threads_that_start_and_end(case):
+    """A thread between its creation and its first line, and two between their last line and their end."""
+    with target.Target(case.interpreter, STATES, "sleep", ["passing"]) as states:
+        ids = states.truth()
+        started = {int(tid) for tid in os.listdir(f"/proc/{states.pid}/task")} - {states.pid, *ids.values()}
+        answers = gdbrun.run(["py-threads", "py-bt --all", "py-threads --json", "thread apply all -q py-bt"],
+                             case.interpreter, pid=states.pid)
+    no_error(answers)
+    rows = {int(row["LWP"]): row for row in table(answers[0].text)}
+    assert len(started) == 1 and len(rows) == 4
+    main, starting = rows[states.pid], rows[started.pop()]
+    assert (main["GIL"], main["State"]) == ("yes", "in a C call")
+    assert short(main["Innermost Python frame"].split(" ")[0]) == "passing"
+    # It has a thread state, so that it is Python's, and no frame yet.
+    assert starting["Interp"] == "0"
+    assert starting["Innermost Python frame"] == "-"
+    assert starting["State"] in ("no Python", "waiting for the GIL")
+    ending, clearing = rows[ids["ending"]], rows[ids["clearing"]]
+    assert (ending["State"], ending["Interp"], ending["Innermost Python frame"]) == ("no Python", "-", "-")
+    frame = clearing["Innermost Python frame"]
+    assert short(frame.split(" ")[0]) == "__del__" and f":{mark('last', STATES)})" in frame
+    assert clearing["State"] == "in a C call"
+    told = {thread["lwp"]: thread for thread in json.loads(answers[2].text)["threads"]}
+    assert told[ids["ending"]]["thread_id"] and told[ids["ending"]]["frames"] == []
+    assert [frame.function for frame in frames_of(answers[1].text)].count(frame.split(" ")[0]) == 1
+
+
+COLLECTING_WITHOUT_SYMBOLS = ("2.7-pyenv-stripped", "3.6-pyenv-stripped", "3.7-pyenv-stripped", "3.13-deb-stripped")
+
+
+@pytest.mark.parametrize("name", COLLECTING_WITHOUT_SYMBOLS)
+def test_state_collecting_garbage_without_symbols(name):
+    """The flag is a static variable up to 3.6, then in the runtime, then in the interpreter."""
+    interpreter = some_interpreter(name)
+    with target.Target(interpreter, STATES, "sleep", ["sweeping"]) as states:
+        answers = gdbrun.run(["py-threads"], interpreter, pid=states.pid)
+    assert table(answers[0].text)[0]["State"] == "collecting garbage"

@@ -38,7 +38,6 @@ const BYTES: [u16; 3] = [512, 592, 688];
 const UNICODE: [u16; 3] = [536, 616, 712];
 
 const ENTRIES: &[Entry] = &[
-    ("_PyRuntimeState._finalizing", [32, 32, 32], RUNTIME),
     ("_PyRuntimeState.interpreters.head", [40, 40, 40], RUNTIME),
     ("PyInterpreterState.id", [56, 56, 56], INTERP),
     ("PyInterpreterState.next", [64, 64, 64], INTERP),
@@ -50,10 +49,8 @@ const ENTRIES: &[Entry] = &[
     ("PyThreadState.next", [168, 192, 192], THREAD),
     ("PyThreadState.interp", [176, 200, 200], THREAD),
     ("PyThreadState.current_frame", [184, 208, 208], THREAD),
-    ("PyThreadState.base_frame", [0, 0, 216], THREAD),
     ("PyThreadState.thread_id", [192, 216, 240], THREAD),
     ("PyThreadState.native_thread_id", [200, 224, 248], THREAD),
-    ("PyThreadState.holds_gil", [0, 0, 272], THREAD),
     ("_PyInterpreterFrame.previous", [232, 256, 320], FRAME),
     ("_PyInterpreterFrame.f_executable", [240, 264, 328], FRAME),
     ("_PyInterpreterFrame.instr_ptr", [248, 272, 336], FRAME),
@@ -89,6 +86,13 @@ const ENTRIES: &[Entry] = &[
     ("PyASCIIObject.length", [552, 632, 728], UNICODE),
 ];
 
+/// The one field whose place is a sum of two entries; it is an `int`.
+const COLLECTING_SLOT: &str = "PyInterpreterState.gc.collecting";
+/// `PyInterpreterState.gc` and the offset of `collecting` in it, with the sizes of their structs.
+const GC: [u16; 3] = [80, 88, 88];
+const COLLECTING: [u16; 3] = [576, 656, 760];
+const GC_SIZE: [u16; 3] = [568, 648, 752];
+
 /// Takes over what the target's `_Py_DebugOffsets` says. A table that contradicts itself is left
 /// alone, with a remark. Where it differs from what DWARF of the image says, both are named.
 pub(super) fn fill(fields: &mut Fields, runtime: Addr, minor: u8, memory: &Cache, diagnostics: &Diagnostics) {
@@ -99,17 +103,26 @@ pub(super) fn fill(fields: &mut Fields, runtime: Addr, minor: u8, memory: &Cache
     };
     let value = |position: u16| word(&bytes, usize::from(position));
     let entries = || ENTRIES.iter().filter(|e| e.1[generation] != 0);
-    let sound = entries().all(|(_, position, size)| match (value(position[generation]), value(size[generation])) {
+    let inside = |position: [u16; 3], size: [u16; 3]| match (value(position[generation]), value(size[generation])) {
         (Some(offset), Some(size)) => size <= MAX_STRUCT && offset < size.max(1),
         _ => false,
-    });
+    };
+    let sound = entries().all(|(_, position, size)| inside(*position, *size))
+        && inside(GC, INTERP)
+        && inside(COLLECTING, GC_SIZE);
     if !sound {
         diagnostics.add("the target's own table of offsets contradicts itself and is not used", "_Py_DebugOffsets");
         return;
     }
     fields.visit(&mut |_, _, slot| {
-        let Some((_, position, _)) = entries().find(|e| e.0 == slot.name) else { return };
-        let Some(offset) = value(position[generation]).and_then(|v| u32::try_from(v).ok()) else { return };
+        let offset = match entries().find(|e| e.0 == slot.name) {
+            Some((_, position, _)) => value(position[generation]),
+            None if slot.name == COLLECTING_SLOT => {
+                value(GC[generation]).zip(value(COLLECTING[generation])).map(|(gc, inside)| gc + inside)
+            }
+            None => return,
+        };
+        let Some(offset) = offset.and_then(|v| u32::try_from(v).ok()) else { return };
         let old = slot.field;
         if let Some(old) = old
             && old.origin == Origin::Dwarf
@@ -122,7 +135,7 @@ pub(super) fn fill(fields: &mut Fields, runtime: Addr, minor: u8, memory: &Cache
         }
         slot.field = Some(Field {
             offset,
-            width: old.map_or(8, |f| f.width),
+            width: old.map_or(if slot.name == COLLECTING_SLOT { 4 } else { 8 }, |f| f.width),
             bits: old.and_then(|f| f.bits),
             origin: Origin::DebugOffsets,
         });

@@ -107,7 +107,6 @@ macro_rules! fields {
 
 fields! {
     object: ObjectFields = "PyObject" | "_object" {
-        ob_refcnt = "ob_refcnt" | "ob_ref_local",
         ob_type = "ob_type",
     }
     var: VarFields = "PyVarObject" {
@@ -127,7 +126,6 @@ fields! {
     heap_type: HeapTypeFields = "PyHeapTypeObject" | "_heaptypeobject" {
         ht_name = "ht_name",
         ht_qualname = "ht_qualname",
-        ht_slots = "ht_slots",
         ht_cached_keys = "ht_cached_keys",
     }
     member_def: MemberDefFields = "PyMemberDef" {
@@ -166,7 +164,6 @@ fields! {
         ascii = "state.ascii",
     }
     compact: CompactFields = "PyCompactUnicodeObject" {
-        utf8_length = "utf8_length",
     }
     bytearray: BytearrayFields = "PyByteArrayObject" {
         ob_start = "ob_start",
@@ -184,6 +181,13 @@ fields! {
         ma_values = "ma_values",
         ma_mask = "ma_mask",
         ma_table = "ma_table",
+    }
+    odict: OdictFields = "PyODictObject" | "_odictobject" {
+        od_first = "od_first",
+    }
+    odict_node: OdictNodeFields = "_odictnode" {
+        key = "key",
+        next = "next",
     }
     keys: KeysFields = "PyDictKeysObject" | "_dictkeysobject" {
         dk_size = "dk_size",
@@ -212,7 +216,6 @@ fields! {
         ob_ref = "ob_ref",
     }
     function: FunctionFields = "PyFunctionObject" {
-        func_code = "func_code",
         func_name = "func_name",
         func_qualname = "func_qualname",
         func_closure = "func_closure",
@@ -267,10 +270,8 @@ fields! {
         cl_dict = "cl_dict",
     }
     generator: GeneratorFields = "PyGenObject" {
-        gi_frame = "gi_frame",
         gi_iframe = "gi_iframe",
         gi_name = "gi_name",
-        gi_qualname = "gi_qualname",
         gi_code = "gi_code",
     }
     code: CodeFields = "PyCodeObject" {
@@ -279,7 +280,6 @@ fields! {
         co_nlocals = "co_nlocals",
         co_stacksize = "co_stacksize",
         co_flags = "co_flags",
-        co_code = "co_code",
         co_consts = "co_consts",
         co_names = "co_names",
         co_varnames = "co_varnames",
@@ -287,7 +287,6 @@ fields! {
         co_freevars = "co_freevars",
         co_localsplusnames = "co_localsplusnames",
         co_localspluskinds = "co_localspluskinds",
-        co_nlocalsplus = "co_nlocalsplus",
         co_filename = "co_filename",
         co_name = "co_name",
         co_qualname = "co_qualname",
@@ -317,9 +316,7 @@ fields! {
         globals = "f_globals",
         builtins = "f_builtins",
         locals = "f_locals",
-        frame_obj = "frame_obj",
         instr = "instr_ptr" | "prev_instr",
-        stacktop = "stacktop",
         stackpointer = "stackpointer",
         is_entry = "is_entry",
         owner = "owner",
@@ -336,10 +333,8 @@ fields! {
         cframe = "cframe",
         root_cframe = "root_cframe",
         current_frame = "current_frame",
-        base_frame = "base_frame",
         thread_id = "thread_id",
         native_thread_id = "native_thread_id",
-        holds_gil = "holds_gil",
     }
     interp: InterpreterFields = "PyInterpreterState" | "_is" {
         next = "next",
@@ -353,12 +348,9 @@ fields! {
         gc_collecting = "gc.collecting",
     }
     runtime: RuntimeFields = "_PyRuntimeState" | "pyruntimestate" {
-        finalizing = "_finalizing" | "finalizing",
         interpreters_head = "interpreters.head",
         interpreters_main = "interpreters.main",
         tstate_current = "gilstate.tstate_current",
-        gil_last_holder = "ceval.gil.last_holder",
-        gil_locked = "ceval.gil.locked",
         gil = "ceval.gil",
         gc_collecting = "gc.collecting",
     }

@@ -5,6 +5,7 @@
 //! whose `ob_type` is itself and whose `tp_name` says `type` (measured: exactly one hit in every
 //! binary tried, static and section-less ones included).
 
+pub mod gc_flag;
 pub mod statics;
 pub mod version;
 
@@ -67,6 +68,7 @@ fn wanted(name: &str) -> bool {
             | "interp_head"
             | "PyPyType_Type"
             | "collecting"
+            | "PyGC_Collect"
             | "PyThread_acquire_lock"
             | "PyThread_release_lock"
             | "PyEval_RestoreThread"

@@ -5,6 +5,7 @@ use crate::bytes::{Addr, uint, word};
 use crate::error::{Error, Result};
 use crate::layout::DictKeys;
 use crate::limits;
+use std::collections::HashMap;
 
 /// A table of keys (`PyDictKeysObject`).
 pub(super) struct Keys {
@@ -27,11 +28,35 @@ impl Objects {
     pub fn dict(&self, addr: Addr, most: usize) -> Result<(Vec<(Addr, Addr)>, usize)> {
         let used = self.checked_len(addr, self.int(addr, &self.layout.dict.ma_used)?, "the size of a dict")?;
         let mut items = Vec::new();
+        if self.layout.odict.od_first.exists() && self.type_of(addr).is_ok_and(|ty| ty.ordered) {
+            return Ok((self.ordered(addr, most.min(used))?, used));
+        }
         self.dict_each(addr, &mut |key, value| {
             items.push((key, value));
             items.len() < most.min(used)
         })?;
         Ok((items, used))
+    }
+
+    /// The items of an `OrderedDict`: its table has the values, a linked list of keys the order, which
+    /// `move_to_end` changes there alone.
+    fn ordered(&self, addr: Addr, most: usize) -> Result<Vec<(Addr, Addr)>> {
+        let mut values = HashMap::new();
+        self.dict_each(addr, &mut |key, value| {
+            values.insert(key, value);
+            true
+        })?;
+        let fields = &self.layout.odict_node;
+        let mut items = Vec::new();
+        let mut node = self.pointer(addr, &self.layout.odict.od_first)?;
+        while items.len() < most {
+            let key = self.pointer(node, &fields.key)?;
+            // Each key comes once: a list that loops ends here too.
+            let value = values.remove(&key).ok_or(Error::Corrupt { what: "an OrderedDict", addr })?;
+            items.push((key, value));
+            node = self.pointer(node, &fields.next)?;
+        }
+        Ok(items)
     }
 
     /// Calls `f` with each item of the dict at `addr`, in order, until it returns false.

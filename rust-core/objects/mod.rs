@@ -92,6 +92,8 @@ pub struct Type {
     pub kind: Kind,
     /// Whether this is the built-in type itself and no subclass.
     pub exact: bool,
+    /// `collections.OrderedDict` in C (3.5, bpo-16991) or a subclass: the order is that of a list.
+    pub ordered: bool,
     /// Made at run time (`Py_TPFLAGS_HEAPTYPE`): every class written in Python.
     pub heap: bool,
     /// `tp_basicsize`, in bytes.
@@ -233,6 +235,8 @@ impl Objects {
                 Some(kind) => (raw.kind, raw.exact) = (kind, true),
                 None => raw.kind = above.as_ref().map_or(Kind::Object, |base| inherited(base.kind)),
             }
+            raw.ordered = above.as_ref().is_some_and(|base| base.ordered)
+                || raw.tp_name == "collections.OrderedDict" && self.located.statics.name(at).is_some();
             let ty = Rc::new(raw);
             let mut types = self.types.borrow_mut();
             if types.len() < limits::DICT_ENTRIES {
@@ -265,6 +269,7 @@ impl Objects {
             tp_name: text::plain(&tp_name),
             kind: Kind::Object,
             exact: false,
+            ordered: false,
             flags: self.uint(addr, &layout.tp_flags)?,
             heap: self.uint(addr, &layout.tp_flags)? & flag::HEAPTYPE != 0,
             basicsize: self.uint(addr, &layout.tp_basicsize)?,

@@ -28,7 +28,7 @@ pub enum Style {
 pub struct Repr {
     /// The text; a cut one ends in [`CUT`].
     pub text: String,
-    /// Whether it was cut.
+    /// Whether it was cut, or something in it is described and not written out.
     pub truncated: bool,
 }
 
@@ -63,6 +63,8 @@ struct Writer<'a> {
     limit: usize,
     work: Vec<Work>,
     active: HashSet<Addr>,
+    /// A value was described and not written out: an int of a million digits.
+    abridged: bool,
 }
 
 impl Objects {
@@ -79,13 +81,14 @@ impl Objects {
             limit,
             work: vec![Work::Object(addr)],
             active: HashSet::new(),
+            abridged: false,
         };
-        let truncated = writer.run();
+        let cut = writer.run();
         self.entries_left.set(entries);
-        if truncated {
+        if cut {
             writer.out.push_str(CUT);
         }
-        Repr { text: writer.out, truncated }
+        Repr { text: writer.out, truncated: cut || writer.abridged }
     }
 }
 
@@ -232,7 +235,11 @@ impl Writer<'_> {
                 if value { "True".into() } else { "False".into() }
             }
             Kind::Int2 => objects.int(addr, &objects.layout.int.ob_ival)?.to_string(),
-            Kind::Int => objects.integer(addr)?.decimal() + if python2 { "L" } else { "" },
+            Kind::Int => {
+                let value = objects.integer(addr)?;
+                self.abridged |= value.digits.len() < value.len;
+                value.decimal() + if python2 { "L" } else { "" }
+            }
             Kind::Float => number::repr_float(objects.float(addr)?),
             Kind::Complex => {
                 let (real, imaginary) = objects.complex(addr)?;

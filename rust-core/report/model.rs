@@ -216,6 +216,15 @@ pub struct Source {
     pub table: usize,
 }
 
+/// Something of the target that could not be read.
+#[derive(Debug, Serialize)]
+pub struct Gap {
+    /// What.
+    pub what: String,
+    /// What the user can do about it.
+    pub remedy: String,
+}
+
 /// `py-info`.
 #[derive(Debug, Serialize)]
 pub struct Info {
@@ -245,8 +254,6 @@ pub struct Info {
     pub table: Option<String>,
     /// The file whose DWARF was used.
     pub dwarf: Option<String>,
-    /// What could help where no DWARF was found.
-    pub advice: Option<String>,
     /// The target carries its own offsets.
     pub debug_offsets: bool,
     /// Where each struct's offsets come from.
@@ -261,6 +268,8 @@ pub struct Info {
     pub interpreters: usize,
     /// Thread states.
     pub threads: usize,
+    /// What could not be read.
+    pub unreadable: Vec<Gap>,
     /// Reads and bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counters: Option<crate::process::Counters>,

@@ -232,14 +232,17 @@ pub fn info(info: &Info, verbose: bool) -> String {
         "verified against live memory: {} sizes (tp_basicsize), {} members (PyMemberDef)",
         info.verified_sizes, info.verified_members
     );
-    if let Some(advice) = &info.advice {
-        let _ = writeln!(out, "{advice}");
-    }
     if verbose {
         out.push_str("by struct (debug offsets, DWARF, table):\n");
         for source in &info.sources {
             let _ = writeln!(out, "  {}: {}, {}, {}", source.name, source.debug_offsets, source.dwarf, source.table);
         }
+    }
+    if !info.unreadable.is_empty() {
+        out.push_str("could not be read:\n");
+    }
+    for gap in &info.unreadable {
+        let _ = writeln!(out, "  {}\n    {}", plain(&gap.what), plain(&gap.remedy));
     }
     if let Some(c) = &info.counters {
         let _ = writeln!(

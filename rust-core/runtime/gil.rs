@@ -4,6 +4,7 @@ use super::Runtime;
 use crate::bytes::Addr;
 use crate::error::Result;
 use crate::layout::GilPlace;
+use crate::locate::gc_flag;
 use crate::objects::Objects;
 
 /// Fills in the holders and the collection flags of `runtime`.
@@ -12,9 +13,7 @@ pub(super) fn read(objects: &Objects, runtime: &mut Runtime) {
     let one_for_all = global_holder(objects, runtime.addr);
     let collecting_for_all =
         runtime.addr.and_then(|addr| objects.uint(addr, &layout.runtime.gc_collecting).ok()).map(|v| v != 0);
-    // 3.6 and older: a static variable, which only an image with its symbols shows.
-    let static_flag = objects.located.image.symbol("collecting").and_then(|at| objects.memory.uint(at, 4).ok());
-    let collecting_for_all = collecting_for_all.or(static_flag.map(|v| v != 0));
+    let collecting_for_all = collecting_for_all.or_else(|| static_flag(objects));
     if layout.rules.gil == GilPlace::ImageData {
         runtime.gils.extend(objects.located.image.data.iter().map(|(start, end)| (Addr(*start), end - start)));
     }
@@ -39,6 +38,17 @@ pub(super) fn read(objects: &Objects, runtime: &mut Runtime) {
         let interpreter = runtime.interpreters.iter().find(|i| i.addr == thread.interpreter);
         thread.holds_gil = interpreter.and_then(|i| i.gil_holder) == Some(thread.addr);
     }
+}
+
+/// 3.6 and older: a static variable, by its symbol or from the code that sets it.
+fn static_flag(objects: &Objects) -> Option<bool> {
+    let image = &objects.located.image;
+    if objects.layout.interp.gc_collecting.exists() || objects.layout.runtime.gc_collecting.exists() {
+        return None;
+    }
+    let flag =
+        image.symbol("collecting").or_else(|| gc_flag::find(image, image.symbol("PyGC_Collect")?, &objects.memory))?;
+    objects.memory.uint(flag, 4).ok().map(|value| value != 0)
 }
 
 /// 3.12 and later: the GIL is locked, and `last_holder` has it.

@@ -4,7 +4,7 @@ use super::attach::{Attached, Stopped};
 use super::request::{Command, Request, Response, Selection, Thread};
 use super::select;
 use crate::bytes::Addr;
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, Diagnostics};
 use crate::error::{Error, Result};
 use crate::image::unwind::{NativeFrame, Registers};
 use crate::layout::GilPlace;
@@ -46,6 +46,8 @@ pub(super) struct Answering<'a> {
     pub attached: &'a Attached,
     pub request: &'a Request,
     pub stopped: std::rc::Rc<Stopped>,
+    /// Remarks about what this request asks for.
+    remarks: Diagnostics,
     places: Places,
 }
 
@@ -53,7 +55,7 @@ impl<'a> Answering<'a> {
     pub fn new(attached: &'a Attached, request: &'a Request) -> Result<Answering<'a>> {
         let stopped = attached.stopped()?;
         let places = attached.places(&request.places(), &stopped.runtime.search_path(&attached.objects));
-        Ok(Answering { attached, request, stopped, places })
+        Ok(Answering { attached, request, stopped, remarks: Diagnostics::default(), places })
     }
 
     fn respond<T: serde::Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) -> Response {
@@ -68,6 +70,7 @@ impl<'a> Answering<'a> {
         let first = |d: &Diagnostic| d.at == "executable" || d.is_about_truncation();
         all.extend(self.attached.diagnostics.all().into_iter().filter(first));
         all.extend(self.stopped.diagnostics.all());
+        all.extend(self.remarks.all());
         all
     }
 
@@ -98,7 +101,7 @@ impl<'a> Answering<'a> {
     fn variables(&self, variables: Result<Vec<Variable>>) -> Vec<model::Variable> {
         let chars = self.chars(if self.request.options.json { limits::VALUE_CHARS } else { self.text_chars() });
         let variables = variables.unwrap_or_else(|e| {
-            self.stopped.diagnostics.add(format!("the variables of a frame cannot be read: {e}"), "frame");
+            self.remarks.add(format!("the variables of a frame cannot be read: {e}"), "frame");
             Vec::new()
         });
         variables.iter().map(|v| self.variable(v, chars)).collect()
@@ -146,9 +149,6 @@ impl<'a> Answering<'a> {
             return model::State::CollectingGarbage;
         }
         let Some(in_c) = in_c else { return model::State::NoPython };
-        if state.holds_gil {
-            return if in_c { model::State::InCCall } else { model::State::Running };
-        }
         // A thread that waits for the GIL sleeps in futex(2) on a word of the GIL's own condition
         // variable or mutex.
         let futex = thread.filter(|t| t.orig_rax == Some(FUTEX)).and_then(|t| t.args.first());
@@ -156,11 +156,14 @@ impl<'a> Answering<'a> {
             |word: u64| self.stopped.runtime.gils.iter().any(|(gil, size)| word.wrapping_sub(gil.0) < (*size).max(8));
         let objects = &self.attached.objects;
         let in_lock = || objects.layout.rules.gil == GilPlace::Lock && objects.waits_for_gil_lock(native);
-        if futex.is_some_and(|word| in_gil(*word)) || in_lock() {
-            model::State::WaitingForGil
-        } else {
-            model::State::InCCall
+        let at_gil = futex.is_some_and(|word| in_gil(*word));
+        if state.holds_gil {
+            // One that has just got the GIL may still be in the system call that hands it over. Any other
+            // system call is C code's, whether or not a call of it can be proven (negative: in none).
+            let in_system_call = thread.and_then(|t| t.orig_rax).is_some_and(|number| number >= 0) && !at_gil;
+            return if in_c || in_system_call { model::State::InCCall } else { model::State::Running };
         }
+        if at_gil || in_lock() { model::State::WaitingForGil } else { model::State::InCCall }
     }
 
     /// The C stack of `thread`, matched with its Python stack.
@@ -280,13 +283,25 @@ impl<'a> Answering<'a> {
 
     fn locals(&self) -> Result<Response> {
         let (stack, index) = self.current()?;
+        self.remark_namespace(&stack.frames[index]);
         let frame = self.shown(index, &stack.frames[index], true);
         let answer = model::Locals { frames: vec![frame], diagnostics: self.diagnostics() };
         Ok(self.respond(&answer, text::locals))
     }
 
+    /// Says so where the frame's locals are kept by an object that only its own code can ask.
+    fn remark_namespace(&self, frame: &Frame) {
+        let objects = &self.attached.objects;
+        if let Some(namespace) = objects.foreign_namespace(frame) {
+            let name = objects.type_of(namespace).map_or_else(|_| "object".to_owned(), |ty| objects.class_name(&ty));
+            let what = format!("this frame's locals are kept by a {name} object, which is no dict: they are not shown");
+            self.remarks.add(what, namespace.to_string());
+        }
+    }
+
     fn print(&self) -> Result<Response> {
         let (stack, index) = self.current()?;
+        self.remark_namespace(&stack.frames[index]);
         let name = self.request.options.name.clone().unwrap_or_default();
         let (scope, value) = super::path::resolve(&self.attached.objects, &stack.frames[index], &name)?;
         let variable = self.variable(&Variable { name, value }, self.chars(16 * limits::VALUE_CHARS));

@@ -199,6 +199,21 @@ impl Attached {
         all.iter().find(|d| d.is_about_truncation()).map(|d| format!("note: {} ({})", d.what, d.at))
     }
 
+    /// Files that the target maps and that are not here, or not as they were mapped.
+    pub fn missing_files(&self) -> Vec<String> {
+        let memory = &self.objects.memory;
+        let is_here = |module: &Module| {
+            candidates(&self.description, module).iter().any(|file| Image::is_file_of(module, file, memory))
+        };
+        // Fonts, locales and shared memory are mapped too.
+        let is_code = |module: &Module| match memory.bytes(Addr(module.start), object::elf::ELFMAG.len()) {
+            Ok(magic) => magic == object::elf::ELFMAG,
+            Err(_) => memory.regions().iter().any(|r| r.executable && (module.start..module.end).contains(&r.start)),
+        };
+        let all = modules::modules(memory.regions());
+        all.into_iter().filter(|m| is_code(m) && !is_here(m)).map(|m| m.path).collect()
+    }
+
     /// The C stack of a thread with these registers, innermost frame first.
     pub fn native(&self, registers: Registers) -> Vec<NativeFrame> {
         let memory = &self.objects.memory;

@@ -2,6 +2,7 @@
 
 use super::attach::Attached;
 use super::request::{Request, Response};
+use super::unreadable;
 use crate::error::Result;
 use crate::image::elf::hex;
 use crate::layout::Origin;
@@ -38,7 +39,7 @@ pub fn info(attached: &Attached, request: &Request) -> Result<Response> {
     let verbose = request.options.verbose;
     let times = &attached.times;
     let milliseconds = |d: std::time::Duration| d.as_secs_f64() * 1000.0;
-    let advice = layout.dwarf.is_none().then(|| advice(&located.image.path, located.image.build_id.as_deref()));
+    let unreadable = unreadable::gaps(attached, stopped.as_deref().ok(), request);
     let answer = model::Info {
         version: located.version.to_string(),
         version_found: match located.version.found {
@@ -56,7 +57,7 @@ pub fn info(attached: &Attached, request: &Request) -> Result<Response> {
         type_type_found: found(located.type_type_found).to_owned(),
         table: layout.table.clone(),
         dwarf: layout.dwarf.as_ref().map(|f| f.display().to_string()),
-        advice,
+        unreadable,
         debug_offsets: located.has_debug_offsets,
         sources: sources(layout.fields),
         verified_sizes: layout.verified.sizes,
@@ -78,34 +79,12 @@ pub fn info(attached: &Attached, request: &Request) -> Result<Response> {
     Ok(Response { text, ..Response::default() })
 }
 
-/// Which package or file would bring debug info.
-fn advice(path: &str, build_id: Option<&[u8]>) -> String {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    let mut text = String::from("Debug info would add what is not in the table. ");
-    if path.starts_with("/usr/bin/") || path.starts_with("/usr/lib/") {
-        let package = name.trim_start_matches("lib").split(".so").next().unwrap_or(name);
-        text.push_str(&format!(
-            "Debian and Ubuntu: package {package}-dbg (or -dbgsym); Fedora: debuginfo-install {package}. "
-        ));
-    }
-    match build_id.map(hex) {
-        Some(id) if id.len() > 2 => {
-            text.push_str(&format!(
-                "Its file is .build-id/{}/{}.debug below a debug-file-directory.",
-                &id[..2],
-                &id[2..]
-            ));
-        }
-        _ => text.push_str("This image has no build id: only an unstripped copy of the same file would do."),
-    }
-    text
-}
-
 fn sources(mut fields: crate::layout::Fields) -> Vec<model::Source> {
     let mut all: Vec<model::Source> = Vec::new();
-    fields.visit(&mut |_, _, slot| {
+    fields.visit(&mut |structs, _, slot| {
         let Some(field) = slot.field else { return };
-        let name = slot.name.split('.').next().unwrap_or(slot.name);
+        // `(2.7)` is the table's mark, not C's.
+        let name = structs.first().map_or("", |name| name.trim_end_matches("(2.7)"));
         if all.last().is_none_or(|s| s.name != name) {
             all.push(model::Source { name: name.to_owned(), debug_offsets: 0, dwarf: 0, table: 0 });
         }

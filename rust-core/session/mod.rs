@@ -7,6 +7,7 @@ mod path;
 mod request;
 mod select;
 mod stock;
+mod unreadable;
 mod value;
 
 pub use attach::{Attached, Description};

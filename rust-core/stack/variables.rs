@@ -64,6 +64,19 @@ impl Objects {
         self.frame_slot(frame, &self.layout.frame.f_builtins, &self.layout.iframe.builtins)
     }
 
+    fn frame_namespace(&self, frame: &Frame) -> Result<Addr> {
+        self.frame_slot(frame, &self.layout.frame.f_locals, &self.layout.iframe.locals)
+    }
+
+    /// The object that answers for the frame's local variables where it is no dict: `exec` and class
+    /// bodies (`__prepare__`) take any mapping. What it would answer only its own code knows.
+    pub fn foreign_namespace(&self, frame: &Frame) -> Option<Addr> {
+        let code = frame.code.as_ref().ok()?;
+        let namespace = self.frame_namespace(frame).ok()?;
+        (!code.optimized && !namespace.is_null() && self.type_of(namespace).is_ok_and(|ty| ty.kind != Kind::Dict))
+            .then_some(namespace)
+    }
+
     /// The names and values of the frame's local variables: arguments first, then in the order of
     /// the code object; free variables too. Variables without a value are left out. For modules
     /// and class bodies, what their namespace holds: what `f_locals` has in Python.
@@ -89,7 +102,7 @@ impl Objects {
         // `f_locals` of a class body does not have the names of the enclosing function.
         let free = names(&|c| c.place == Place::Free);
         all.retain(|v| !free.contains(v.name.as_str()));
-        let namespace = self.frame_slot(frame, &self.layout.frame.f_locals, &self.layout.iframe.locals)?;
+        let namespace = self.frame_namespace(frame)?;
         if !namespace.is_null() && self.type_of(namespace)?.kind == Kind::Dict {
             let fast: HashSet<String> = all.iter().map(|v| v.name.clone()).collect();
             self.dict_each(namespace, &mut |key, value| {

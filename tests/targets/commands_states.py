@@ -5,11 +5,15 @@ busy: three threads compute, so that one holds the GIL and the others wait for i
 collecting: a weak reference's callback stands still inside a garbage collection (works since Python 2.7, where there
     are no gc.callbacks).
 sweeping: the main thread does nothing but collect a large heap, again and again.
+passing: one thread has been created and waits for the GIL before its first line, which the main thread never lets go
+    of; one has ended for Python and not for the kernel; of one, the thread state is being taken apart, which runs a
+    destructor. OUT has the ids of the last two.
 foreign: LIBRARY's start() makes a C thread that never heard of Python.
 """
 
 import ctypes
 import gc
+import json
 import os
 import sys
 import threading
@@ -17,6 +21,13 @@ import time
 import weakref
 
 import truthlib
+
+try:
+    import _thread as thread
+except ImportError:
+    import thread
+
+SYS_gettid = 186
 
 
 class Node(object):
@@ -65,6 +76,46 @@ def sweep(scene):
     return heap
 
 
+class Last(object):
+    """Of a thread's local storage: goes when the thread state goes."""
+
+    def __del__(self, sleep=time.sleep):
+        sleep(1000000)  # mark last
+
+
+def passing(scene):
+    libc = ctypes.CDLL(None)
+    holding_the_gil = ctypes.PyDLL(None)
+    local = threading.local()
+    ids = {}
+
+    def ending():
+        # When the thread ends, libc calls this destructor with this value: sleep(1000000).
+        key = ctypes.c_uint()
+        libc.pthread_key_create(ctypes.byref(key), ctypes.cast(libc.sleep, ctypes.c_void_p))
+        libc.pthread_setspecific(key, ctypes.c_void_p(1000000))
+        ids["ending"] = libc.syscall(SYS_gettid)
+
+    def clearing():
+        local.last = Last()
+        ids["clearing"] = libc.syscall(SYS_gettid)
+
+    for function in (ending, clearing):
+        thread.start_new_thread(function, ())
+    truthlib.settle(2)
+    with open(scene.out, "w") as out:
+        json.dump(ids, out)
+    fifo = os.open(scene.fifo, os.O_WRONLY)
+    if hasattr(sys, "setswitchinterval"):
+        sys.setswitchinterval(1000000)
+    else:
+        sys.setcheckinterval(1000000)
+    thread.start_new_thread(time.sleep, (1000000,))
+    # Not ready(), which lets go of the GIL.
+    holding_the_gil.write(fifo, b"!", 1)
+    holding_the_gil.pause()
+
+
 def main():
     scene = truthlib.Scene(sys.argv)
     what = scene.extra[0]
@@ -75,6 +126,8 @@ def main():
         scene.stop()
     elif what == "sweeping":
         sweep(scene)
+    elif what == "passing":
+        passing(scene)
     elif what == "foreign":
         library = ctypes.CDLL(scene.extra[1])
         reader, writer = os.pipe()
