@@ -3,7 +3,6 @@
 PYEXT_SOAK=1 makes it 200 runs of `bt full`, as the issue wants; `make test` does a share.
 """
 
-import glob
 import json
 import os
 import re
@@ -12,7 +11,6 @@ import pytest
 from rig import compare, gdbrun, interpreters, paths, target
 
 TARGETS = ("3.11-deb-stripped", "3.13-pyenv")
-RELEASES = ("gdb10", "gdb-16", "gdb-17", "gdb-18")
 SCENE = os.path.join(paths.TARGETS, "commands_scene.py")
 RUNS = 200 if os.environ.get("PYEXT_SOAK") else 20
 # Two processes at a time share the runs.
@@ -25,22 +23,9 @@ def some_interpreter(name):
     return found
 
 
-def switch(scene, number):
-    """The scene's thread number `number`, of 1 the main thread: GDBs do not agree on the order of threads."""
-    lwp = sorted(os.listdir(f"/proc/{scene.pid}/task"), key=int)[number - 1]
-    return f"python [thread.switch() for thread in gdb.selected_inferior().threads() if thread.ptid[1] == {lwp}]"
-
-
-def executable(release):
-    found = sorted(glob.glob(os.path.join(paths.cache(), "targets", release, "bin", "gdb")))
-    # GDB 10 needs its own Python and data: it is started by a script of that name.
-    found += [p for p in [os.path.join(paths.cache(), "targets", release)] if os.path.isfile(p)]
-    return found[0] if found else None
-
-
 def host_params():
     params = []
-    for release in RELEASES:
+    for release in gdbrun.RELEASES:
         for name in TARGETS:
             marks = [pytest.mark.xdist_group(release)]
             params.append(pytest.param(release, name, id=f"{release}-{name}", marks=marks))
@@ -49,18 +34,18 @@ def host_params():
 
 @pytest.mark.parametrize(("release", "name"), host_params())
 def test_another_gdb(release, name):
-    assert executable(release), f"{release} is not unpacked below the cache's targets: tools/setup.sh"
+    gdb = gdbrun.release(release)
     interpreter = some_interpreter(name)
     with target.Target(interpreter, SCENE, "ask") as scene:
-        nest = switch(scene, 2)
+        nest = gdbrun.switch(scene.pid, 2)
         answers = gdbrun.run(
             ["py-bt --all --locals --json", nest, "py-bt", "py-up", "py-locals", "bt", "py-print a", "py-threads",
              "py-info", "py-list", "complete py-bt --", "set pyext style stock", "py-bt", "show pyext style"],
-            interpreter, pid=scene.pid, gdb=executable(release))
+            interpreter, pid=scene.pid, gdb=gdb)
         core = gdbrun.gcore(scene.pid, os.path.join(scene.dir, "core"))
         truth = scene.testify()
         on_core = gdbrun.run(["py-bt --all --locals --json", nest, "bt"], interpreter, core=core,
-                             gdb=executable(release))
+                             gdb=gdb)
     for answer in answers:
         assert not answer.error.strip(), f"{answer.command}: {answer.error}"
     compare.check(truth, json.loads(answers[0].text), holds_gil=0, what=f"{release}, {name}, live")

@@ -6,7 +6,7 @@ import locale
 
 import gdb
 
-from . import native
+from . import native, styles
 
 _commands = []
 
@@ -68,7 +68,8 @@ class _Command(gdb.Command):
         words, rest = self._split(argument)
         options = vars(self.parser.parse_args(words))
         try:
-            self.function(rest, **options)
+            with styles.typed(from_tty):
+                self.function(rest, **options)
         except native.Bug as e:
             raise gdb.GdbError("%s: %s\nThis is a bug of pyext; GDB and the process are not affected." % (self.name, e))
 

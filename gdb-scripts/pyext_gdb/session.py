@@ -2,7 +2,7 @@
 
 import gdb
 
-from . import native, parameters, target
+from . import native, parameters, styles, target
 
 _sessions = {}
 #: The Python frame that the user has selected: {thread: (index, stack pointer of GDB's frame then)}.
@@ -46,6 +46,8 @@ def ask(command, everything=False, native=False, **options):
         "stock": parameters.stock(),
         "substitute": target.substitutes(),
         "directories": target.directories(),
+        "width": styles.width(),
+        "paint": styles.paint(),
     }
     if request["stock"]:
         request["level"] = target.selected_level()

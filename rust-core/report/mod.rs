@@ -3,5 +3,6 @@
 
 pub mod json;
 pub mod model;
+pub mod paint;
 pub mod stock;
 pub mod text;

@@ -1,6 +1,7 @@
 //! The texts of CPython's own gdb script, for `set pyext style stock`.
 
 use super::model::{Frame, FrameKind};
+use super::paint::Paint;
 use super::text::{file_name, frame_form};
 use std::fmt::Write;
 
@@ -47,7 +48,7 @@ pub fn full(out: &mut String, frame: &Frame) {
         return;
     }
     let mut form = String::new();
-    frame_form(&mut form, frame, function, frame.locals.as_deref().unwrap_or(&[]));
+    frame_form(&mut form, frame, function, frame.locals.as_deref().unwrap_or(&[]), &Paint::default());
     let _ = writeln!(out, "#{level} {}", cut(&form));
     if let Some(source) = &frame.source {
         let _ = writeln!(out, "    {}", source.trim());

@@ -1,6 +1,7 @@
 //! Values as text for a person.
 
 use super::model::{Frame, FrameKind, Info, Listing, Locals, Printed, Thread, Threads, Variable};
+use super::paint::Paint;
 use crate::diag::Diagnostic;
 use crate::objects::text::{Text, plain, plain_line};
 use std::fmt::Write;
@@ -9,12 +10,12 @@ use std::fmt::Write;
 const INDENT: &str = "    ";
 
 /// One frame: the frame form, and the source line under it.
-pub fn frame(out: &mut String, frame: &Frame) {
+pub fn frame(out: &mut String, frame: &Frame, paint: &Paint) {
     let name = frame.qualname.as_deref().or(frame.function.as_deref()).unwrap_or("?");
     match frame.kind {
         FrameKind::Python => {
             let _ = write!(out, "#{} ", frame.index.unwrap_or(0));
-            frame_form(out, frame, name, &frame.args);
+            frame_form(out, frame, name, &frame.args, paint);
             out.push('\n');
             if let Some(source) = &frame.source {
                 let _ = writeln!(out, "{INDENT}{}", source.trim());
@@ -32,21 +33,22 @@ pub fn file_name(frame: &Frame) -> String {
 }
 
 /// `Frame 0x…, for file F, line N, in f (a=1)`.
-pub fn frame_form(out: &mut String, frame: &Frame, name: &str, variables: &[Variable]) {
+pub fn frame_form(out: &mut String, frame: &Frame, name: &str, variables: &[Variable], paint: &Paint) {
     let address = frame.address.unwrap_or_default();
     let file = file_name(frame);
     let line = frame.line.map_or_else(|| "?".to_owned(), |l| l.to_string());
+    let (address, file, name) = (paint.address(&address), paint.filename(&file), paint.function(name));
     let _ = write!(out, "Frame {address}, for file {file}, line {line}, in {name} (");
     for (i, variable) in variables.iter().enumerate() {
         let comma = if i > 0 { ", " } else { "" };
-        let _ = write!(out, "{comma}{}={}", variable.name, variable.value);
+        let _ = write!(out, "{comma}{}={}", paint.variable(&variable.name), variable.value);
     }
     out.push(')');
 }
 
-fn variables(out: &mut String, indent: &str, variables: &[Variable]) {
+fn variables(out: &mut String, indent: &str, variables: &[Variable], paint: &Paint) {
     for variable in variables {
-        let _ = writeln!(out, "{indent}{} = {}", variable.name, variable.value);
+        let _ = writeln!(out, "{indent}{} = {}", paint.variable(&variable.name), variable.value);
     }
 }
 
@@ -72,13 +74,13 @@ pub fn heading(thread: &Thread) -> String {
 }
 
 /// The frames of one thread.
-pub fn stack(out: &mut String, thread: &Thread) {
+pub fn stack(out: &mut String, thread: &Thread, paint: &Paint) {
     for one in &thread.frames {
-        frame(out, one);
+        frame(out, one, paint);
         if let Some(locals) = &one.locals {
             let more: Vec<Variable> =
                 locals.iter().filter(|v| !one.args.iter().any(|a| a.name == v.name)).cloned().collect();
-            variables(out, "        ", &more);
+            variables(out, "        ", &more, paint);
         }
     }
     if let Some(total) = thread.frames_total {
@@ -91,16 +93,16 @@ pub fn stack(out: &mut String, thread: &Thread) {
 }
 
 /// `py-bt`: one thread without a heading, or all with headings.
-pub fn backtrace(answer: &Threads, headings: bool) -> String {
+pub fn backtrace(answer: &Threads, headings: bool, paint: &Paint) -> String {
     let mut out = String::new();
     for (i, thread) in answer.threads.iter().enumerate() {
         if headings {
             if i > 0 {
                 out.push('\n');
             }
-            let _ = writeln!(out, "{}", heading(thread));
+            let _ = writeln!(out, "{}", paint.title(&heading(thread)));
         }
-        stack(&mut out, thread);
+        stack(&mut out, thread, paint);
     }
     diagnostics(&mut out, &answer.diagnostics);
     out
@@ -114,16 +116,10 @@ pub fn diagnostics(out: &mut String, all: &[Diagnostic]) {
     }
 }
 
-/// `py-threads`.
-pub fn threads(answer: &Threads, current: Option<i64>) -> String {
-    let mut rows =
-        vec![["", "GDB", "LWP", "Name", "Interp", "GIL", "State", "Innermost Python frame"].map(String::from)];
+/// `py-threads`. `width` is the terminal's, in columns (0: no limit): file names are cut to it.
+pub fn threads(answer: &Threads, current: Option<i64>, width: usize, paint: &Paint) -> String {
+    let mut rows = vec![["", "GDB", "LWP", "Name", "Interp", "GIL", "State"].map(String::from)];
     for thread in &answer.threads {
-        let frame = thread.frames.iter().find(|f| f.kind == FrameKind::Python).map(|f| {
-            let name = f.qualname.as_deref().or(f.function.as_deref()).unwrap_or("?");
-            let file = file_name(f);
-            format!("{name} ({file}:{})", f.line.map_or_else(|| "?".to_owned(), |l| l.to_string()))
-        });
         let number = |n: Option<i64>| n.map_or_else(|| "-".to_owned(), |n| n.to_string());
         rows.push([
             if thread.gdb.is_some() && thread.gdb == current { "*".to_owned() } else { String::new() },
@@ -133,39 +129,58 @@ pub fn threads(answer: &Threads, current: Option<i64>) -> String {
             number(thread.interpreter),
             if thread.holds_gil { "yes".to_owned() } else { String::new() },
             thread.state.words().to_owned(),
-            frame.unwrap_or_else(|| "-".to_owned()),
         ]);
     }
-    let mut out = table(&rows);
+    let mut lines = table(&rows);
+    // The last column, behind the widest line of the others.
+    let room = (width > 0).then(|| width.saturating_sub(lines.first().map_or(0, |l| l.chars().count())));
+    lines[0].push_str("Innermost Python frame");
+    for (line, thread) in lines[1..].iter_mut().zip(&answer.threads) {
+        line.push_str(&innermost(thread, room, paint));
+    }
+    lines[0] = paint.title(lines[0].trim_end()).to_string();
+    let mut out: String = lines.iter().map(|line| format!("{}\n", line.trim_end())).collect();
     diagnostics(&mut out, &answer.diagnostics);
     out
 }
 
-/// Columns as wide as their widest cell; no blanks at the end of lines.
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
+/// `function (file:line)` of the innermost Python frame. Of a file name that does not fit into `room`
+/// columns the beginning is left out: its end tells more.
+fn innermost(thread: &Thread, room: Option<usize>, paint: &Paint) -> String {
+    let Some(frame) = thread.frames.iter().find(|f| f.kind == FrameKind::Python) else { return "-".to_owned() };
+    let name = frame.qualname.as_deref().or(frame.function.as_deref()).unwrap_or("?");
+    let line = frame.line.map_or_else(|| "?".to_owned(), |l| l.to_string());
+    let mut file = file_name(frame);
+    let (length, others) = (file.chars().count(), name.chars().count() + line.len() + " (:)".len());
+    if let Some(room) = room
+        && others + length > room
+    {
+        const FEWEST: usize = 12;
+        let kept = room.saturating_sub(others + "...".len()).max(FEWEST);
+        if kept + "...".len() < length {
+            file = format!("...{}", file.chars().skip(length - kept).collect::<String>());
+        }
+    }
+    format!("{} ({}:{line})", paint.function(name), paint.filename(&file))
+}
+
+/// Lines of columns as wide as their widest cell.
+fn table<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
     let mut widths = [0; N];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let mut out = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (width, cell) in widths.iter().zip(row) {
-            let _ = write!(line, "{cell:width$}  ");
-        }
-        out.push_str(line.trim_end());
-        out.push('\n');
-    }
-    out
+    let line = |row: &[String; N]| widths.iter().zip(row).map(|(width, cell)| format!("{cell:width$}  ")).collect();
+    rows.iter().map(line).collect()
 }
 
 /// `py-locals`.
-pub fn locals(answer: &Locals) -> String {
+pub fn locals(answer: &Locals, paint: &Paint) -> String {
     let mut out = String::new();
     for frame in &answer.frames {
-        variables(&mut out, "", frame.locals.as_deref().unwrap_or(&[]));
+        variables(&mut out, "", frame.locals.as_deref().unwrap_or(&[]), paint);
     }
     if out.is_empty() {
         out.push_str("No locals.\n");
@@ -175,8 +190,9 @@ pub fn locals(answer: &Locals) -> String {
 }
 
 /// `py-print`, in the words that CPython's script has taught.
-pub fn printed(answer: &Printed) -> String {
-    let mut out = format!("{} '{}' = {}\n", answer.scope, answer.variable.name, answer.variable.value);
+pub fn printed(answer: &Printed, paint: &Paint) -> String {
+    let name = paint.variable(&answer.variable.name);
+    let mut out = format!("{} '{name}' = {}\n", answer.scope, answer.variable.value);
     diagnostics(&mut out, &answer.diagnostics);
     out
 }

@@ -259,12 +259,13 @@ impl<'a> Answering<'a> {
             }
         };
         let answer = model::Threads { threads, diagnostics: self.diagnostics() };
-        Ok(self.respond(&answer, |answer| text::backtrace(answer, options.all)))
+        Ok(self.respond(&answer, |answer| text::backtrace(answer, options.all, &self.request.paint)))
     }
 
     fn threads(&self) -> Result<Response> {
         let answer = model::Threads { threads: self.all_threads(false, false), diagnostics: self.diagnostics() };
-        Ok(self.respond(&answer, |answer| text::threads(answer, self.request.thread)))
+        let (current, width, paint) = (self.request.thread, self.request.width, &self.request.paint);
+        Ok(self.respond(&answer, |answer| text::threads(answer, current, width, paint)))
     }
 
     /// The selected frame.
@@ -286,7 +287,7 @@ impl<'a> Answering<'a> {
         self.remark_namespace(&stack.frames[index]);
         let frame = self.shown(index, &stack.frames[index], true);
         let answer = model::Locals { frames: vec![frame], diagnostics: self.diagnostics() };
-        Ok(self.respond(&answer, text::locals))
+        Ok(self.respond(&answer, |answer| text::locals(answer, &self.request.paint)))
     }
 
     /// Says so where the frame's locals are kept by an object that only its own code can ask.
@@ -306,7 +307,7 @@ impl<'a> Answering<'a> {
         let (scope, value) = super::path::resolve(&self.attached.objects, &stack.frames[index], &name)?;
         let variable = self.variable(&Variable { name, value }, self.chars(16 * limits::VALUE_CHARS));
         let answer = model::Printed { scope: scope.word(), variable, diagnostics: self.diagnostics() };
-        Ok(self.respond(&answer, text::printed))
+        Ok(self.respond(&answer, |answer| text::printed(answer, &self.request.paint)))
     }
 
     fn names(&self) -> Result<Response> {
@@ -395,7 +396,7 @@ impl<'a> Answering<'a> {
         let shown = self.shown(index, &stack.frames[index], false);
         let mut response = self.respond(&shown, |frame| {
             let mut out = String::new();
-            text::frame(&mut out, frame);
+            text::frame(&mut out, frame, &self.request.paint);
             out
         });
         let matching = self.matching(self.request.selected(), &stack);

@@ -2,6 +2,7 @@
 //! `gdb-scripts/pyext_gdb/session.py`; documented in `docs/boundary.md`.
 
 use crate::objects::repr::Style;
+use crate::report::paint::Paint;
 use crate::stack::native::Matching;
 use crate::stack::source::Places;
 use serde::{Deserialize, Serialize};
@@ -161,6 +162,9 @@ pub struct Request {
     /// Columns of the terminal; 0 for no limit.
     #[serde(default)]
     pub width: usize,
+    /// Colours for a terminal; none for a pipe or a file.
+    #[serde(default)]
+    pub paint: Paint,
 }
 
 impl Request {

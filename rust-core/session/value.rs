@@ -80,7 +80,7 @@ fn frame_text(answering: &Answering<'_>, frame: &Frame) -> String {
     }
     let name = shown.function.clone().unwrap_or_default();
     let mut out = String::new();
-    text::frame_form(&mut out, &shown, &name, &shown.args);
+    text::frame_form(&mut out, &shown, &name, &shown.args, &answering.request.paint);
     if answering.request.stock { stock::cut(&out) } else { out }
 }
 

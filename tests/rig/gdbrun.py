@@ -134,6 +134,25 @@ def newest_gdb():
     return max(found, key=lambda path: int(re.search(r"gdb-(\d+)", path).group(1)))
 
 
+RELEASES = ("gdb10", "gdb-16", "gdb-17", "gdb-18")
+
+
+def release(name):
+    """The executable of one of RELEASES, which tools/targets.sh unpacked."""
+    found = sorted(glob.glob(os.path.join(paths.cache(), "targets", name, "bin", "gdb")))
+    # GDB 10 needs its own Python and data: it is started by a script of that name.
+    found += [path for path in [os.path.join(paths.cache(), "targets", name)] if os.path.isfile(path)]
+    if not found:
+        raise GdbError(f"{name} is not unpacked below the cache's targets: run tools/setup.sh")
+    return found[0]
+
+
+def switch(pid, number):
+    """A command that selects the thread that was started as number `number`: GDBs do not agree on their order."""
+    lwp = sorted(os.listdir(f"/proc/{pid}/task"), key=int)[number - 1]
+    return f"python [thread.switch() for thread in gdb.selected_inferior().threads() if thread.ptid[1] == {lwp}]"
+
+
 def gcore(pid, path, timeout=TIMEOUT):
     """A core by GDB's own `generate-core-file`, in a GDB without our extension; by a newer one if need be."""
     command = [f"generate-core-file {path}"]

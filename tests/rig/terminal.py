@@ -1,0 +1,86 @@
+"""GDB at a real terminal: a pseudo-terminal that types and reads, as a person would."""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import termios
+import time
+
+from . import gdbrun, paths
+
+TIMEOUT = 120
+PROMPT = b"(gdb) "
+# Bracketed paste on and off, which readline writes around each line.
+READLINE = re.compile(r"\x1b\[\?2004[hl]\r?")
+
+
+class Terminal:
+    """A GDB with pyext loaded. `ask` types a line and returns what came before the next prompt, escapes and all."""
+
+    def __init__(self, setup=(), columns=200, rows=50, gdb=None, pyext=True):
+        argv = [gdb or gdbrun.gdb_executable(), "-nx", "-q"]
+        for command in ("set debuginfod enabled off", "set auto-load python-scripts off", *setup):
+            argv += ["-iex", command]
+        self.pid, self.descriptor = pty.fork()
+        if self.pid == 0:
+            environment = dict(os.environ, TERM="xterm-256color", LC_ALL="C.UTF-8")
+            environment.pop("PYTHONHOME", None)
+            environment.pop("NO_COLOR", None)
+            os.execvpe(argv[0], argv, environment)
+        size = struct.pack("HHHH", rows, columns, 0, 0)
+        fcntl.ioctl(self.descriptor, termios.TIOCSWINSZ, size)
+        self.read()
+        # Not the width that GDB found before the size was set.
+        self.ask(f"set width {columns}")
+        self.ask("set pagination off")
+        self.ask("set confirm off")
+        if pyext:
+            self.ask(f"source {paths.SCRIPT}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
+        self.close()
+
+    def close(self):
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        os.waitpid(self.pid, 0)
+        os.close(self.descriptor)
+
+    def type(self, text):
+        os.write(self.descriptor, text.encode())
+
+    def interrupt(self):
+        """Ctrl-C, as the terminal's driver makes it of the key."""
+        self.type("\x03")
+
+    def read(self, timeout=TIMEOUT):
+        """What comes until the next prompt."""
+        out = b""
+        deadline = time.monotonic() + timeout
+        while not out.endswith(PROMPT):
+            ready, _, _ = select.select([self.descriptor], [], [], max(0, deadline - time.monotonic()))
+            if not ready:
+                raise AssertionError(f"no prompt within {timeout} s; so far: {out[-2000:]!r}")
+            try:
+                got = os.read(self.descriptor, 1 << 16)
+            except OSError:
+                got = b""
+            if not got:
+                raise AssertionError(f"GDB ended; it wrote: {out[-2000:]!r}")
+            out += got
+        return READLINE.sub("", out.decode("utf-8", "replace").replace("\r\n", "\n"))
+
+    def ask(self, command, timeout=TIMEOUT):
+        self.type(command + "\n")
+        text = self.read(timeout)
+        # The line as it was typed comes back first, the prompt stands at the end.
+        return text.partition("\n")[2].removesuffix(PROMPT.decode())
