@@ -293,10 +293,7 @@ fn sizes_that_cannot_be() {
     unreadable("an int of 2^50 digits", |p| p.digits(1 << 50, &[1]));
     unreadable("an int whose digits are too large", |p| p.digits(1, &[u32::MAX]));
     for size in [1i64 << 39, -(1 << 39)] {
-        let mut p = Python::new(false);
-        let at = p.digits(size, &[1]);
-        let text = liar("an int of 2^39 digits", p, at);
-        assert!(text.contains("int of about") && text.contains("bits"), "{text}");
+        unreadable("an int of 2^39 digits", |p| p.digits(size, &[1]));
     }
 }
 

@@ -295,6 +295,7 @@ fields! {
         co_linetable = "co_linetable",
         co_firsttraceable = "_co_firsttraceable",
         co_code_adaptive = "co_code_adaptive",
+        co_tlbc = "co_tlbc",
     }
     frame: FrameFields = "PyFrameObject" | "_frame" {
         f_back = "f_back",
@@ -317,6 +318,7 @@ fields! {
         builtins = "f_builtins",
         locals = "f_locals",
         instr = "instr_ptr" | "prev_instr",
+        tlbc_index = "tlbc_index",
         stackpointer = "stackpointer",
         is_entry = "is_entry",
         owner = "owner",

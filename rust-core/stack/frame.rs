@@ -71,8 +71,26 @@ impl Objects {
             return Ok(lasti.saturating_mul(self.layout.rules.lasti_unit));
         }
         let at = self.pointer(frame, &self.layout.iframe.instr)?;
-        let start = code.addr + self.layout.code.co_code_adaptive.at()?;
+        let start = match self.thread_local_bytecode(frame, code)? {
+            Some(copy) => copy,
+            None => code.addr + self.layout.code.co_code_adaptive.at()?,
+        };
         Ok(at.0.wrapping_sub(start.0) as i64)
+    }
+
+    /// Free-threaded builds since 3.14 (gh-115999): the copy of the bytecode that the frame's thread
+    /// runs. `co_tlbc` is an array of them behind its length (`_PyCodeArray`); number 0 is the code
+    /// object's own.
+    fn thread_local_bytecode(&self, frame: Addr, code: &Code) -> Result<Option<Addr>> {
+        if !self.layout.code.co_tlbc.exists() || !self.layout.iframe.tlbc_index.exists() {
+            return Ok(None);
+        }
+        let index = self.uint(frame, &self.layout.iframe.tlbc_index)?;
+        let copies = self.pointer(code.addr, &self.layout.code.co_tlbc)?;
+        if copies.is_null() || index >= self.memory.uint(copies, 8)? {
+            return Ok(None);
+        }
+        Ok(self.memory.pointer(copies + 8 + index * 8)?.non_null())
     }
 
     /// The line that a frame is at. 3.10 and older keep it in `f_lineno` only while the frame is
