@@ -61,6 +61,8 @@ class _Command(gdb.Command):
     @staticmethod
     def _synopsis(one):
         metavar = one.keywords.get("metavar")
+        if not one.flags[-1].startswith("-"):
+            return metavar
         return one.flags[-1] + (" " + metavar if metavar else "")
 
     def invoke(self, argument, from_tty):

@@ -80,7 +80,10 @@ pub(super) fn name(objects: &Objects, threads: &mut [Thread], interpreters: &[In
 
 fn names(objects: &Objects, interpreter: Addr) -> Result<HashMap<u64, String>> {
     let mut names = HashMap::new();
-    let modules = objects.pointer(interpreter, &objects.layout.interp.modules)?;
+    // A dying interpreter has let go of its modules.
+    let Some(modules) = objects.pointer(interpreter, &objects.layout.interp.modules)?.non_null() else {
+        return Ok(names);
+    };
     let Some(module) = objects.dict_get(modules, "threading")? else { return Ok(names) };
     let Some(active) = objects.attribute(module, "_active")? else { return Ok(names) };
     let mut entries = Vec::new();

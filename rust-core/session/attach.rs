@@ -306,9 +306,20 @@ fn check_program(
     candidates: &locate::Candidates<'_>,
     diagnostics: &Diagnostics,
 ) {
-    let (Some(loaded), Some(entry)) = (&description.executable, core.entry) else { return };
+    let Some(entry) = core.entry else { return };
     let all = modules::modules(core.regions());
     let Some(program) = all.iter().find(|m| (m.start..m.end).contains(&entry)) else { return };
+    let Some(loaded) = &description.executable else {
+        if let Some(file) = candidates(program).into_iter().find(|file| Image::file_build_id(file).is_some()) {
+            let what = format!(
+                "GDB has loaded no program, and the one that died is {}: its C frames are wrong until you type `file {}` and load the core again",
+                program.path,
+                file.display()
+            );
+            diagnostics.add(what, "executable");
+        }
+        return;
+    };
     let ours = candidates(program).into_iter().filter(|file| file.as_os_str() != loaded.as_str());
     let right = ours.filter_map(|file| Some((Image::file_build_id(&file)?, file))).next();
     let same_file = Path::new(loaded).canonicalize().ok() == Path::new(&program.path).canonicalize().ok();

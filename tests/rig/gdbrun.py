@@ -49,8 +49,11 @@ def run(
     status=0,
     env=None,
     gdb=None,
+    start=False,
 ):
     """Attach to `pid`, or open `core` with its executable, run `commands`, and return an Answer for each.
+
+    With `start`, the commands start the program `exe` themselves.
 
     `setup` are GDB commands before the attach. `status` None accepts any exit status of GDB (the last command's).
     """
@@ -66,6 +69,8 @@ def run(
         argv += [exe, core] if exe else ["-core", core]
     elif pid is not None:
         argv += ["-p", str(pid)]
+    elif start:
+        argv += [exe]
     if pyext:
         argv += ["-ex", f"source {paths.SCRIPT}"]
     for number, command in enumerate(commands):
