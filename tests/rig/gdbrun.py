@@ -18,12 +18,13 @@ class GdbError(AssertionError):
 
 
 class Answer:
-    """What one command printed: `text` on stdout, `error` on stderr."""
+    """What one command printed: `text` on stdout, `error` on stderr; of `timed`, the `seconds` that it took."""
 
     def __init__(self, command, text, error):
         self.command = command
         self.text = text
         self.error = error
+        self.seconds = None
 
     def __str__(self):
         return self.text
@@ -98,6 +99,18 @@ def run(
         )
     texts, errors = _split(out, len(commands), argv, err), _split(err, len(commands), argv, out)
     return [Answer(command, texts[i], errors[i]) for i, command in enumerate(commands)]
+
+
+def timed(commands, *arguments, **options):
+    """As `run`, with the time that GDB took for each command."""
+    asked = []
+    for command in commands:
+        asked += ["python import time; pyext_test_start = time.monotonic()", command,
+                  "python print('%.3f' % (time.monotonic() - pyext_test_start))"]
+    answers = run(asked, *arguments, **options)
+    for number, answer in enumerate(answers[1::3]):
+        answer.seconds = float(answers[3 * number + 2].text)
+    return answers[1::3]
 
 
 def _mark(number):
