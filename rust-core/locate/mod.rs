@@ -57,6 +57,13 @@ pub struct Located {
     pub statics: Statics,
 }
 
+impl Located {
+    /// The static type called `name` (its `tp_name`).
+    pub fn static_type(&self, name: &str, memory: &Cache) -> Option<Addr> {
+        self.statics.get(name, &self.image, memory)
+    }
+}
+
 /// Symbols that say something about the runtime.
 fn wanted(name: &str) -> bool {
     matches!(
@@ -74,6 +81,7 @@ fn wanted(name: &str) -> bool {
             | "PyEval_RestoreThread"
             | "PyEval_AcquireThread"
     ) || is_eval_symbol(name)
+        || statics::is_symbol(name)
 }
 
 /// Names of the evaluation function, its LTO and PGO clones included.
@@ -197,7 +205,7 @@ fn from_type(image: Image, type_type: Addr, found: Found, memory: &Cache) -> std
         Some(hex) => Version::from_hex(hex, Found::Cookie),
         None => version::find(&image, memory).ok_or(NoCPython::NoVersion)?,
     };
-    let statics = Statics::scan(&image, type_type, header, memory);
+    let statics = Statics::new(&image, type_type, header, memory);
     Ok(Located {
         version,
         has_debug_offsets: offsets_version.is_some(),

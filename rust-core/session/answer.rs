@@ -15,6 +15,8 @@ use crate::runtime;
 use crate::stack::native::Matching;
 use crate::stack::source::Places;
 use crate::stack::{Frame, Stack, Variable};
+use once_cell::unsync::OnceCell;
+use std::rc::Rc;
 
 /// Answers one request.
 ///
@@ -45,16 +47,18 @@ pub fn answer(attached: &Attached, request: &Request) -> Result<Response> {
 pub(super) struct Answering<'a> {
     pub attached: &'a Attached,
     pub request: &'a Request,
-    pub stopped: std::rc::Rc<Stopped>,
+    pub stopped: Rc<Stopped>,
     /// Remarks about what this request asks for.
     remarks: Diagnostics,
+    /// Where sources are, without what only relative names need.
     places: Places,
+    all_places: OnceCell<Places>,
 }
 
 impl<'a> Answering<'a> {
     pub fn new(attached: &'a Attached, request: &'a Request) -> Result<Answering<'a>> {
         let stopped = attached.stopped()?;
-        let places = attached.places(&request.places(), &stopped.runtime.search_path(&attached.objects));
+        let places = attached.places(&request.places(), &[]);
         let remarks = Diagnostics::default();
         let mut running: Vec<i64> = request.threads.iter().filter(|t| t.running).map(|t| t.gdb).collect();
         running.sort_unstable();
@@ -63,7 +67,7 @@ impl<'a> Answering<'a> {
             let what = "what is shown was read while it changed, and C calls are not known: these run";
             remarks.add(what, format!("thread {}", running.join(", ")));
         }
-        Ok(Answering { attached, request, stopped, remarks, places })
+        Ok(Answering { attached, request, stopped, remarks, places, all_places: OnceCell::new() })
     }
 
     fn respond<T: serde::Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) -> Response {
@@ -139,8 +143,20 @@ impl<'a> Answering<'a> {
         }
     }
 
+    fn source_lines(&self, file: &Text) -> Option<Rc<Vec<String>>> {
+        let path = file.to_path();
+        let places = if path.is_absolute() {
+            &self.places
+        } else {
+            // The target's sys.path counts here: it is read when it is needed.
+            let search_path = || self.stopped.runtime.search_path(&self.attached.objects);
+            self.all_places.get_or_init(|| self.attached.places(&self.request.places(), &search_path()))
+        };
+        self.attached.sources.lines(&path, places)
+    }
+
     fn source_line(&self, file: &Text, line: i64) -> Option<String> {
-        let lines = self.attached.sources.lines(&file.to_path(), &self.places)?;
+        let lines = self.source_lines(file)?;
         lines.get(usize::try_from(line).ok()?.checked_sub(1)?).map(|l| plain_line(l.trim_end()))
     }
 
@@ -201,6 +217,7 @@ impl<'a> Answering<'a> {
         let (whole, starts) = select::whole_stack(self.attached, &self.stopped, states);
         let matching = self.matching(thread, &whole);
         let limit = self.request.options.limit.filter(|_| all_frames).unwrap_or(usize::MAX);
+        let named = self.request.options.json || self.request.options.all || !all_frames;
         let mut all = Vec::new();
         for (state, start) in states.iter().zip(starts) {
             let part = self.stopped.stack(&self.attached.objects, state.addr);
@@ -224,7 +241,7 @@ impl<'a> Answering<'a> {
                 lwp: thread.map(|t| t.lwp),
                 thread_id: Some(Addr(state.thread_id)),
                 native_thread_id: state.native_thread_id,
-                name: state.name.clone(),
+                name: if named { self.stopped.thread_name(&self.attached.objects, state.addr) } else { None },
                 interpreter: Some(state.interpreter_id),
                 holds_gil: state.holds_gil,
                 state: state_words,
@@ -294,7 +311,7 @@ impl<'a> Answering<'a> {
     }
 
     /// The selected frame.
-    fn current(&self) -> Result<(std::rc::Rc<Stack>, usize)> {
+    fn current(&self) -> Result<(Rc<Stack>, usize)> {
         let stack = self.selected_stack()?;
         if stack.frames.is_empty() {
             return Err(Error::User(match &stack.cut {
@@ -358,7 +375,7 @@ impl<'a> Answering<'a> {
     }
 
     /// The Python stack of the selected thread, through all interpreters that it runs.
-    pub(super) fn selected_stack(&self) -> Result<std::rc::Rc<Stack>> {
+    pub(super) fn selected_stack(&self) -> Result<Rc<Stack>> {
         let states = select::selected(self.attached, &self.stopped, self.request)?;
         Ok(select::whole_stack(self.attached, &self.stopped, &states).0)
     }
@@ -377,7 +394,7 @@ impl<'a> Answering<'a> {
                 (line.saturating_sub(5), line.saturating_add(5))
             }
         };
-        let lines = self.attached.sources.lines(&file.to_path(), &self.places).ok_or_else(|| {
+        let lines = self.source_lines(&file).ok_or_else(|| {
             Error::User(format!(
                 "Unable to open {}: no such file here. `directory DIR` or `set substitute-path FROM TO` tells where it is.",
                 file.plain()
