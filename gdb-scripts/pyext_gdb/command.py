@@ -149,4 +149,7 @@ def number(name, text, default):
 
 def write(text):
     """Print to GDB's own output, which pages and redirects."""
-    gdb.write(text.encode("utf-8", "backslashreplace").decode("utf-8"))
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    # At each escape sequence GDB looks through all the rest of what one call writes: 16 MB would take hours.
+    for part in text.splitlines(True) if "\x1b" in text else [text]:
+        gdb.write(part)

@@ -115,8 +115,7 @@ class Session:
     def _poll(self, _context):
         return 0 if self.interrupted.value else _abi.OK
 
-    @staticmethod
-    def _reader(read):
+    def _reader(self, read):
         def callback(_context, address, buffer, length):
             # An exception that leaves a callback gives garbage to native code.
             try:
@@ -125,6 +124,10 @@ class Session:
                     return 0
                 ctypes.memmove(buffer, data, length)
                 return _abi.OK
+            except KeyboardInterrupt:
+                # GDB noticed the Ctrl-C first, while it waited for the other machine.
+                self.interrupted.value = 1
+                return 0
             except BaseException:
                 return 0
 

@@ -36,10 +36,11 @@ def ask(command, everything=False, native=False, **options):
     if thread is not None and thread.is_running():
         # No event tells that it has run on since the last question: what is known is of then.
         session.invalidate()
+    remarks = []
     request = {
         "command": command,
         "options": options,
-        "threads": target.threads(inferior, everything, native),
+        "threads": target.threads(inferior, everything, native, remarks),
         "thread": thread.num if thread else None,
         "frame": selected_frame(),
         "native_sp": target.selected_stack_pointer(),
@@ -48,6 +49,7 @@ def ask(command, everything=False, native=False, **options):
         "directories": target.directories(),
         "width": styles.width(),
         "paint": styles.paint(),
+        "remarks": remarks,
     }
     if request["stock"]:
         request["level"] = target.selected_level()

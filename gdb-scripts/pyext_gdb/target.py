@@ -145,16 +145,22 @@ class _KeepSelection:
                 self.frame.select()
 
 
-def threads(inferior, everything, native=False):
-    """The selected thread, or all; with GDB's own backtraces if `native`."""
+def threads(inferior, everything, native, remarks):
+    """The selected thread, or all; with GDB's own backtraces if `native`. What GDB cannot tell goes to `remarks`."""
     selected = gdb.selected_thread()
     if selected is None:
         raise gdb.GdbError("No thread is selected. `info threads` lists them.")
     if not everything:
         return [_describe(selected, native)]
     result = []
+    try:
+        listed = inferior.threads()
+    except gdb.error as e:
+        # libthread_db cannot read a damaged core: Python's own list of threads has to do.
+        remarks.append("GDB cannot list the threads: %s" % e)
+        listed = (selected,)
     with _KeepSelection():
-        for thread in inferior.threads():
+        for thread in listed:
             if thread.is_valid():
                 thread.switch()
                 result.append(_describe(thread, native))

@@ -28,8 +28,10 @@ pub struct Counters {
 /// Says whether to go on with long work.
 pub type PollFn = Rc<dyn Fn() -> bool>;
 
-/// Reads between two calls of the poll function.
+/// Reads between two calls of the poll function, and questions that the cache answers: some
+/// milliseconds of work either way.
 const POLL_EVERY: u64 = 64;
+const POLL_EVERY_HITS: u64 = 1 << 14;
 
 type Page = Rc<[u8; PAGE as usize]>;
 
@@ -91,12 +93,8 @@ impl Cache {
         if self.interrupted.get() {
             return Err(Error::Interrupted);
         }
-        if let Some(poll) = &self.poll
-            && self.counters.get().reads.is_multiple_of(POLL_EVERY)
-            && !poll()
-        {
-            self.interrupted.set(true);
-            return Err(Error::Interrupted);
+        if self.counters.get().reads.is_multiple_of(POLL_EVERY) {
+            self.ask_host()?;
         }
         let result = self.memory.read(addr, buffer);
         self.count(|c| {
@@ -109,7 +107,25 @@ impl Cache {
         result
     }
 
+    /// Asks the host whether to go on.
+    fn ask_host(&self) -> Result<()> {
+        if let Some(poll) = &self.poll
+            && !poll()
+        {
+            self.interrupted.set(true);
+            return Err(Error::Interrupted);
+        }
+        Ok(())
+    }
+
     fn page(&self, number: u64) -> Result<Page> {
+        // Work on pages that are here can be long, too.
+        if self.interrupted.get() {
+            return Err(Error::Interrupted);
+        }
+        if self.counters.get().hits % POLL_EVERY_HITS == POLL_EVERY_HITS - 1 {
+            self.ask_host()?;
+        }
         if let Some((last, page)) = &*self.last.borrow()
             && *last == number
         {

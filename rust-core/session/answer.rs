@@ -60,6 +60,9 @@ impl<'a> Answering<'a> {
         let stopped = attached.stopped()?;
         let places = attached.places(&request.places(), &[]);
         let remarks = Diagnostics::default();
+        for remark in &request.remarks {
+            remarks.add(remark.as_str(), "GDB");
+        }
         let mut running: Vec<i64> = request.threads.iter().filter(|t| t.running).map(|t| t.gdb).collect();
         running.sort_unstable();
         if !running.is_empty() {

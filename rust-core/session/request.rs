@@ -164,6 +164,9 @@ pub struct Request {
     /// Columns of the terminal; 0 for no limit.
     #[serde(default)]
     pub width: usize,
+    /// What the host could not tell, for the user.
+    #[serde(default)]
+    pub remarks: Vec<String>,
     /// Colours for a terminal; none for a pipe or a file.
     #[serde(default)]
     pub paint: Paint,

@@ -64,20 +64,20 @@ class Terminal:
 
     def read(self, timeout=TIMEOUT):
         """What comes until the next prompt."""
-        out = b""
+        out = bytearray()
         deadline = time.monotonic() + timeout
         while not out.endswith(PROMPT):
             ready, _, _ = select.select([self.descriptor], [], [], max(0, deadline - time.monotonic()))
             if not ready:
-                raise AssertionError(f"no prompt within {timeout} s; so far: {out[-2000:]!r}")
+                raise AssertionError(f"no prompt within {timeout} s; so far: {bytes(out[-2000:])!r}")
             try:
                 got = os.read(self.descriptor, 1 << 16)
             except OSError:
                 got = b""
             if not got:
-                raise AssertionError(f"GDB ended; it wrote: {out[-2000:]!r}")
+                raise AssertionError(f"GDB ended; it wrote: {bytes(out[-2000:])!r}")
             out += got
-        return READLINE.sub("", out.decode("utf-8", "replace").replace("\r\n", "\n"))
+        return READLINE.sub("", bytes(out).decode("utf-8", "replace").replace("\r\n", "\n"))
 
     def ask(self, command, timeout=TIMEOUT):
         self.type(command + "\n")

@@ -1,0 +1,299 @@
+"""The user's GDB stays whole: interrupts, a target that ends, forks or becomes another one, cores that change, many
+attaches. What a test types at a terminal it types at a real one.
+"""
+
+import json
+import os
+import random
+import re
+import shutil
+import time
+
+import pytest
+from rig import compare, cores, gdbrun, interpreters, paths, server, target, terminal
+
+SCENE = os.path.join(paths.TARGETS, "commands_scene.py")
+DEEP = os.path.join(paths.TARGETS, "many_deep_threads.py")
+HERE = "the one on the path"
+WHOLE = "py-bt --all --locals --json"
+# `make soak` does them all.
+CYCLES = int(os.environ.get("PYEXT_CYCLES", "50"))
+# What GDB itself forgets to free over so many cycles is measured without us; ours may be this much more.
+GROWTH_KIB = 1024
+
+
+def some_interpreter(name="3.11-deb-stripped"):
+    found = interpreters.named(name)
+    assert not found.missing, f"{name}: {found.reason}"
+    return found
+
+
+def other_executable(name):
+    """An executable and its environment, as `exec` wants them."""
+    found = some_interpreter(name)
+    return found.exe, found.env
+
+
+# ---- Ctrl-C ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def deep():
+    with target.Target(some_interpreter(), DEEP, "sleep") as made:
+        yield made
+
+
+def interrupted(gdb, command, after):
+    """What came after Ctrl-C at that time; None if the command was quicker."""
+    gdb.type(command + "\n")
+    time.sleep(after)
+    gdb.interrupt()
+    said = gdb.read()
+    # A Ctrl-C at the prompt gives another prompt.
+    if not said.endswith("Quit\n(gdb) "):
+        gdb.read(timeout=5)
+        return None
+    return said
+
+
+@pytest.mark.parametrize("release", [HERE, "gdb10", "gdb-18"])
+def test_ctrl_c_returns_to_the_prompt(deep, release):
+    commands = ["py-bt --all --locals", "py-bt --all --json --locals"]
+    if release != "gdb-18":
+        # It collects all that a thread prints and then looks for colours in it, which takes it half a minute here.
+        commands.append("thread apply all py-bt-full")
+    with terminal.Terminal(gdb=None if release == HERE else gdbrun.release(release)) as gdb:
+        gdb.ask(f"attach {deep.pid}")
+        for command in commands:
+            start = time.monotonic()
+            whole = gdb.ask(command)
+            seconds = time.monotonic() - start
+            assert len(whole) > 1000000
+            said = None
+            # The library has what it read for the first answer; a machine may be quicker the second time.
+            for part in (4, 8, 16, 32):
+                start = time.monotonic()
+                said = interrupted(gdb, command, seconds / part)
+                if said:
+                    break
+            assert said, f"{command}: never caught within {seconds} s"
+            assert time.monotonic() - start < seconds
+            assert "Traceback" not in said and "bug" not in said
+            assert len(gdb.ask("py-threads").splitlines()) == 10
+        gdb.ask("detach")
+
+
+def test_ctrl_c_at_any_moment(deep):
+    """Also where the answer is being put together: no traceback, no half-selected thread, and the next answer right."""
+    rng = random.Random(1)
+    caught = 0
+    with terminal.Terminal() as gdb:
+        gdb.ask(f"attach {deep.pid}")
+        gdb.ask("thread 5")
+        right = gdb.ask("py-threads")
+        start = time.monotonic()
+        gdb.ask("py-threads")
+        seconds = time.monotonic() - start
+        for _ in range(40):
+            # Everything anew: attaching is part of the command.
+            gdb.ask("python import pyext_gdb.session; pyext_gdb.session.close_all()")
+            gdb.type("py-threads\n")
+            time.sleep(rng.uniform(0, 2 * seconds))
+            gdb.interrupt()
+            said = gdb.read()
+            # One more prompt, unless the Ctrl-C ended the command.
+            if not said.endswith("Quit\n(gdb) "):
+                gdb.read(timeout=5)
+            else:
+                caught += 1
+            assert "Traceback" not in said and "Exception" not in said, said
+            assert gdb.ask("py-threads") == right
+        gdb.ask("detach")
+    assert caught
+
+
+def test_ctrl_c_through_gdbserver(deep):
+    with terminal.Terminal(setup=["set sysroot /"]) as gdb:
+        gdb.ask(server.pipe(deep.pid))
+        gdb.type("py-bt --all --locals\n")
+        time.sleep(0.3)
+        gdb.interrupt()
+        start = time.monotonic()
+        said = gdb.read()
+        assert said.endswith("Quit\n(gdb) ") and time.monotonic() - start < 5
+        assert len(gdb.ask("py-threads").splitlines()) == 10
+        gdb.ask("detach")
+
+
+# ---- the target changes ---------------------------------------------------------------------------------------------
+
+FORKS = """
+import os, sys
+def parent(child):
+    os.waitpid(child, 0)
+def forked():
+    os.write(1, b'')
+    code = 'import os\\ndef executed():\\n    os.getppid()\\nexecuted()'
+    os.execve(sys.argv[1], [sys.argv[1], '-c', code], os.environ)
+child = os.fork()
+if child:
+    parent(child)
+else:
+    forked()
+"""
+
+
+def test_inferior_forks_execs_and_exits(tmp_path):
+    """Followed into a child, which becomes another CPython, which ends."""
+    program = tmp_path / "forks.py"
+    program.write_text(FORKS)
+    other, environment = other_executable("3.8-pyenv")
+    interpreter = some_interpreter()
+    setup = [f"set environment {key} {value}" for key, value in environment.items()]
+    answers = gdbrun.run(
+        [*setup, "set startup-with-shell off", "set follow-fork-mode child", "set breakpoint pending on",
+         "tbreak fork", f"run {program} {other}", "py-bt", "py-info",
+         "tbreak write if $rdi == 1", "continue", "py-bt", "py-locals",
+         "tbreak getppid", "continue", "py-bt", "py-info", "py-threads",
+         "continue", "py-bt", "py-info", "py-locals --json"],
+        interpreter, exe=interpreter.exe, start=True)[len(setup):]
+    told = {}
+    for number, answer in enumerate(answers):
+        told[number, answer.command] = answer.text + answer.error
+    bts = [text for (_, command), text in told.items() if command == "py-bt"]
+    infos = [text for (_, command), text in told.items() if command == "py-info"]
+    assert "in <module> ()" in bts[0] and f"CPython {interpreter.version}" in infos[0]
+    assert "in forked ()" in bts[1]
+    assert "in executed ()" in bts[2] and "CPython 3.8" in infos[1], bts[2] + infos[1]
+    for answer in answers[-3:]:
+        said = (answer.text + answer.error).strip()
+        assert "No process and no core" in said and len(said.splitlines()) == 1, said
+
+
+def test_inferior_is_killed_between_commands():
+    with target.Target(some_interpreter(), SCENE, "ask") as scene:
+        answers = gdbrun.run(["py-bt", "kill", "py-bt", "py-threads", "bt"], some_interpreter(), pid=scene.pid)
+    assert "#0 Frame" in answers[0].text
+    for answer in answers[2:4]:
+        assert "No process and no core" in answer.error
+
+
+def test_memory_is_changed_by_the_user():
+    """What GDB writes at the user's word is what the next command shows."""
+    with target.Target(some_interpreter("3.13-pyenv"), SCENE, "ask") as scene:
+        before, as_json = gdbrun.run(["thread 5", "py-print pi", "py-print --json pi"], some_interpreter("3.13-pyenv"),
+                                     pid=scene.pid)[1:]
+        address = int(json.loads(as_json.text)["address"], 16)
+        answers = gdbrun.run(["thread 5", "py-print pi", f"set var *(double *){address + 16} = 6.5", "py-print pi",
+                              f"set var *(double *){address + 16} = 3.25"], some_interpreter("3.13-pyenv"),
+                             pid=scene.pid)
+    assert before.text.strip() == "local 'pi' = 3.25"
+    assert answers[1].text.strip() == "local 'pi' = 3.25"
+    assert answers[3].text.strip() == "local 'pi' = 6.5"
+
+
+def test_process_runs_on_between_commands():
+    """Each answer is of its own stop."""
+    states = os.path.join(paths.TARGETS, "commands_states.py")
+    with target.Target(some_interpreter(), states, "sleep", ["busy"]) as scene:
+        step = ["thread 2", "py-print number", f"shell (sleep 0.2; kill -INT {scene.pid}) &", "continue"]
+        answers = gdbrun.run(["handle SIGINT nopass", *step * 3], some_interpreter(), pid=scene.pid)[1:]
+    numbers = [int(answer.text.split("=")[1]) for answer in answers[1::len(step)]]
+    assert numbers[0] < numbers[1] < numbers[2], numbers
+
+
+@pytest.fixture(scope="module")
+def core(tmp_path_factory):
+    path = str(tmp_path_factory.mktemp("whole") / "core")
+    with target.Target(some_interpreter(), SCENE, "ask") as scene:
+        gdbrun.gcore(scene.pid, path)
+        truth = scene.testify()
+    return path, truth
+
+
+def test_core_is_cut_while_it_is_looked_at(core, tmp_path):
+    path = str(tmp_path / "core")
+    shutil.copy(core[0], path)
+    whole, _, cut, info, threads = gdbrun.run(
+        [WHOLE, f"shell truncate -s {os.path.getsize(path) // 3} {path}",
+         "py-bt --all", "py-info", "py-threads"], some_interpreter(), core=path)
+    compare.check(core[1], json.loads(whole.text), holds_gil=0, what="before it was cut")
+    for answer in (cut, info, threads):
+        assert "truncated" in answer.text + answer.error, answer.text + answer.error
+
+
+def test_core_is_replaced_while_it_is_looked_at(core, tmp_path):
+    """Another file of the same name is another core: what GDB has loaded is the old one, what pyext reads is new."""
+    path = str(tmp_path / "core")
+    shutil.copy(core[0], path)
+    other = cores.Core(core[0])
+    answers = gdbrun.run([WHOLE, f"shell cp {core[0]} {path}.new && mv {path}.new {path}", WHOLE,
+                          f"shell head -c 5000 {core[0]} > {path}", "py-bt", "py-threads", f"shell rm {path}",
+                          "py-bt", "py-info"], some_interpreter(), core=path)
+    assert other.size() > 5000
+    for number in (0, 2):
+        compare.check(core[1], json.loads(answers[number].text), holds_gil=0, what=f"answer {number}")
+    for number in (4, 5, 7, 8):
+        said = answers[number].text + answers[number].error
+        assert said.strip() and "bug" not in said and "Traceback" not in said, said
+
+
+def test_several_inferiors():
+    """Each has a session of its own; the selected one is the one that is asked."""
+    first, second = some_interpreter("3.11-deb-stripped"), some_interpreter("3.8-pyenv")
+    with target.Target(first, SCENE, "ask") as one, target.Target(second, SCENE, "ask") as two:
+        answers = gdbrun.run(
+            ["add-inferior", "inferior 2", "py-bt", f"attach {two.pid}", "py-info", WHOLE, "inferior 1", "py-info",
+             WHOLE, "detach", "py-bt", "inferior 2", "py-threads", "thread apply all -q py-bt"], first, pid=one.pid)
+        truths = one.testify(), two.testify()
+    assert "No process and no core" in answers[2].error
+    assert answers[4].text.startswith(f"CPython {second.version}")
+    assert answers[7].text.startswith(f"CPython {first.version}")
+    compare.check(truths[1], json.loads(answers[5].text), holds_gil=0, what="the second")
+    compare.check(truths[0], json.loads(answers[8].text), holds_gil=0, what="the first")
+    assert "No process and no core" in answers[10].error
+    assert len(answers[12].text.splitlines()) == 6
+    assert len(re.findall(r"^#0 Frame ", answers[13].text, re.MULTILINE)) == 5
+
+
+# ---- attach, ask, detach, again -------------------------------------------------------------------------------------
+
+CYCLE = """python
+import os
+def pyext_test_size():
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * 4
+def pyext_test_cycles(count, ask):
+    for _ in range(count):
+        gdb.execute("attach {pid}", to_string=True)
+        if ask:
+            gdb.execute("py-bt", to_string=True)
+        gdb.execute("detach", to_string=True)
+pyext_test_cycles({warm}, {ask})
+before = pyext_test_size()
+pyext_test_cycles({count}, {ask})
+print(before, pyext_test_size())
+"""
+
+
+def growth(interpreter, scene, ask, tmp_path, warm=10):
+    script = tmp_path / "cycles.gdb"
+    script.write_text(CYCLE.format(pid=scene.pid, warm=warm, count=CYCLES, ask=ask) + "end\n")
+    answer = gdbrun.run([f"source {script}"], interpreter, timeout=60 + 2 * CYCLES)[0]
+    assert not answer.error.strip(), answer.error
+    before, after = (int(number) for number in answer.text.split()[-2:])
+    return after - before
+
+
+@pytest.mark.parametrize("name", ["3.11-deb-stripped", "3.8-pyenv"])
+def test_many_attaches(name, tmp_path):
+    """The process is unharmed, and GDB grows no more than it does without us."""
+    interpreter = some_interpreter(name)
+    with target.Target(interpreter, SCENE, "ask") as scene:
+        without = growth(interpreter, scene, False, tmp_path)
+        with_us = growth(interpreter, scene, True, tmp_path)
+        truth = scene.testify()
+    # All its threads stand where they stood.
+    functions = {frame["function"] for thread in truth["threads"] for frame in thread["frames"]}
+    assert {"keyed", "Body", "values"} <= functions
+    assert with_us - without <= GROWTH_KIB, f"{with_us} KiB with us, {without} KiB without"
