@@ -14,6 +14,11 @@ pub const FRAMES: usize = 400_000;
 pub const CODE_NAMES: usize = 65_536;
 /// Characters of all names of one code object.
 pub const CODE_NAME_CHARS: usize = 1 << 20;
+/// Bytes that all code objects of one stop may take here: many can share one tuple of names and one
+/// line table.
+pub const CODES: usize = 128 << 20;
+/// Types that are remembered.
+pub const TYPES: usize = 1 << 16;
 /// Bytes of one line table.
 pub const LINE_TABLE: usize = 1 << 20;
 /// Bytes of a C string such as `tp_name`.
@@ -37,15 +42,32 @@ pub const INT_DIGITS: usize = 4096;
 pub const NAME_CHARS: usize = 4096;
 /// Pages that the page cache keeps.
 pub const CACHE_PAGES: usize = 4096;
+/// Characters of all values of one answer.
+pub const ANSWER_CHARS: usize = 64 << 20;
 /// Remarks that one answer carries.
 pub const DIAGNOSTICS: usize = 200;
 /// Bytes of one source file that is read to show a line.
 pub const SOURCE_FILE: u64 = 32 << 20;
-/// Bytes of `/proc/PID/maps` or of the notes of a core.
+/// Bytes of all source files that are kept.
+pub const SOURCES: u64 = 256 << 20;
+/// Bytes of the program headers of a core, and of its notes.
 pub const MAPS: usize = 64 << 20;
+/// Mappings of one target. Kernels allow 65,530 unless told otherwise, some distributions 2^20.
+pub const REGIONS: usize = 1 << 20;
+/// Mapped files that are looked at. Each costs an open file and a few reads; the largest programs
+/// load some thousands.
+pub const MODULES: usize = 1 << 14;
 /// Native frames in one thread.
 pub const NATIVE_FRAMES: usize = 200_000;
 /// Bytes of writable image data that a structural scan reads.
 pub const SCAN: u64 = 512 << 20;
-/// Bytes of one mapped ELF file that is read as a whole.
-pub const ELF_FILE: u64 = 2 << 30;
+/// Bytes of an ELF file that is looked at. Sparse files claim any size.
+pub const ELF_FILE: u64 = 8 << 30;
+/// Bytes that are read of one ELF file for its headers, notes, symbols and unwind tables.
+pub const ELF_READ: u64 = 512 << 20;
+/// Symbols of one image that are kept. Those that are asked for are some tens.
+pub const SYMBOLS: usize = 4096;
+/// Bytes of the unwind tables of one target.
+pub const UNWIND_TABLES: usize = 512 << 20;
+/// Bytes of one read of the target.
+pub const READ: usize = DICT_ENTRIES * 8;

@@ -13,7 +13,7 @@ mod tests;
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -21,6 +21,8 @@ use std::time::Duration;
 
 pub use self::section_table::{AltLink, DebugElf, ElfError};
 use super::debuginfod;
+use crate::limits;
+use crate::process::files::open_regular;
 
 /// Longest build id: libdebuginfod takes no more either (`MAX_BUILD_ID_BYTES`).
 const MAX_BUILD_ID: usize = 64;
@@ -227,7 +229,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// The CRC-32 of a whole file, as `.gnu_debuglink` has it (the polynomial of zlib).
 fn file_crc(path: &Path) -> io::Result<u32> {
-    let mut file = File::open(path)?;
+    let mut file = open_regular(path, limits::ELF_FILE)?;
     let mut buffer = vec![0; 1 << 16];
     let mut crc = !0;
     loop {

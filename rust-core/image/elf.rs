@@ -3,11 +3,12 @@
 use crate::bytes::Addr;
 use crate::error::{Error, Result};
 use crate::image::Module;
+use crate::limits;
+use crate::process::files::{Limited, open_regular};
 use crate::process::{Cache, Region};
 use object::read::elf::{ElfFile64, ProgramHeader};
 use object::{Endianness, Object, ObjectSection, ObjectSymbol, ReadCache, elf};
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// What `.gnu_debuglink` says: the file's name and its CRC-32.
@@ -57,6 +58,12 @@ fn file_error(path: &Path, why: &dyn std::fmt::Display) -> Error {
     Error::File { path: path.display().to_string(), why: why.to_string() }
 }
 
+/// Opens an ELF file, whose name comes from the target.
+fn open_file(file: &Path) -> Result<ReadCache<Limited>> {
+    let handle = open_regular(file, limits::ELF_FILE).map_err(|e| file_error(file, &e))?;
+    Ok(ReadCache::new(Limited::new(handle, limits::ELF_READ)))
+}
+
 impl Image {
     /// Opens `file` as the image that `module` maps and keeps the defined symbols for which
     /// `wanted` asks (`None`: no symbols), and the sections named in `sections`.
@@ -71,8 +78,7 @@ impl Image {
         wanted: Option<&Wanted<'_>>,
         sections: &[&str],
     ) -> Result<Image> {
-        let handle = File::open(file).map_err(|e| file_error(file, &e))?;
-        let cache = ReadCache::new(handle);
+        let cache = open_file(file)?;
         let parsed = ElfFile64::<Endianness, _>::parse(&cache).map_err(|e| file_error(file, &e))?;
         let endian = parsed.endian();
         let loads: Vec<_> = parsed.elf_program_headers().iter().filter(|h| h.p_type(endian) == elf::PT_LOAD).collect();
@@ -122,6 +128,9 @@ impl Image {
 
     fn take_symbols<'d, S: ObjectSymbol<'d>>(&mut self, symbols: impl Iterator<Item = S>, wanted: &Wanted<'_>) {
         for symbol in symbols.filter(|s| !s.is_undefined()) {
+            if self.symbols.len() >= limits::SYMBOLS {
+                return;
+            }
             if let Ok(name) = symbol.name()
                 && (wanted.symbol)(name)
             {
@@ -133,7 +142,7 @@ impl Image {
 
     /// The build id of a file that need not be mapped.
     pub fn file_build_id(file: &Path) -> Option<Vec<u8>> {
-        let cache = ReadCache::new(File::open(file).ok()?);
+        let cache = open_file(file).ok()?;
         let parsed = ElfFile64::<Endianness, _>::parse(&cache).ok()?;
         parsed.build_id().ok().flatten().map(<[u8]>::to_vec)
     }
@@ -164,7 +173,8 @@ impl Image {
 /// of the segment whose page holds the same file offset.
 fn bias(module: &Module, regions: &[Region], loads: &[&elf::ProgramHeader64<Endianness>], endian: Endianness) -> u64 {
     const PAGE: u64 = 4096;
-    let offset = regions.iter().find(|r| r.start == module.start).map_or(0, |r| r.offset);
+    let first = regions.partition_point(|r| r.start < module.start);
+    let offset = regions.get(first).filter(|r| r.start == module.start).map_or(0, |r| r.offset);
     let segment = loads
         .iter()
         .find(|h| {
@@ -182,7 +192,7 @@ fn bias(module: &Module, regions: &[Region], loads: &[&elf::ProgramHeader64<Endi
 /// The build id in the target's memory, where the file says that its note should be.
 fn mapped_build_id<'a>(
     image: &Image,
-    parsed: &ElfFile64<'a, Endianness, &'a ReadCache<File>>,
+    parsed: &ElfFile64<'a, Endianness, &'a ReadCache<Limited>>,
     memory: &Cache,
 ) -> Option<Vec<u8>> {
     let endian = parsed.endian();
@@ -236,12 +246,12 @@ impl Image {
     /// [`Error::File`] if the file cannot be read or is not the mapped one.
     pub fn unwind_tables(module: &Module, file: &Path, memory: &Cache) -> Result<Sections> {
         let image = Image::open(module, file, memory, None, &[])?;
-        let handle = File::open(file).map_err(|e| file_error(file, &e))?;
-        let cache = ReadCache::new(handle);
+        let cache = open_file(file)?;
         let parsed = ElfFile64::<Endianness, _>::parse(&cache).map_err(|e| file_error(file, &e))?;
         let section = |name: &str| {
             let section = parsed.section_by_name(name)?;
-            Some((section.address(), section.uncompressed_data().ok()?.into_owned()))
+            // As it is: what is mapped is never compressed.
+            Some((section.address(), section.data().ok()?.to_vec()))
         };
         Ok(Sections {
             bias: image.bias,

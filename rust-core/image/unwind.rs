@@ -12,7 +12,8 @@ use crate::process::Cache;
 use framehop::x86_64::{CacheX86_64, UnwindRegsX86_64, UnwinderX86_64};
 use framehop::{ExplicitModuleSectionInfo, FrameAddress, Unwinder};
 use gimli::{BaseAddresses, EhFrame, EhFrameHdr, LittleEndian, UnwindSection};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::rc::Rc;
 
 /// One C frame.
@@ -51,6 +52,8 @@ pub struct Unwinding {
     unwinder: RefCell<UnwinderX86_64<Vec<u8>>>,
     cache: RefCell<CacheX86_64>,
     modules: RefCell<Vec<Known>>,
+    /// Bytes of tables that may still be taken.
+    room: Cell<usize>,
 }
 
 impl Default for Unwinding {
@@ -59,6 +62,7 @@ impl Default for Unwinding {
             unwinder: RefCell::new(UnwinderX86_64::new()),
             cache: RefCell::new(CacheX86_64::new()),
             modules: RefCell::default(),
+            room: Cell::new(limits::UNWIND_TABLES),
         }
     }
 }
@@ -69,6 +73,8 @@ impl Unwinding {
         let mut frames: Vec<NativeFrame> = Vec::new();
         let mut regs = UnwindRegsX86_64::new(registers.pc, registers.sp, registers.bp);
         let mut address = FrameAddress::from_instruction_pointer(registers.pc);
+        // Pages of code that no file is behind.
+        let mut unknown = HashSet::new();
         let mut read = |at: u64| memory.uint(Addr(at), 8).map_err(|_| ());
         while frames.len() < limits::NATIVE_FRAMES {
             let sp = regs.sp();
@@ -77,7 +83,10 @@ impl Unwinding {
                 break;
             }
             let pc = address.address();
-            self.load(address.address_for_lookup(), tables);
+            let lookup = address.address_for_lookup();
+            if !unknown.contains(&(lookup >> 12)) && !self.load(lookup, tables) {
+                unknown.insert(lookup >> 12);
+            }
             frames.push(NativeFrame { pc, sp, function: self.function(address.address_for_lookup()) });
             let unwinder = self.unwinder.borrow();
             let next = unwinder.unwind_frame(address, &mut regs, &mut self.cache.borrow_mut(), &mut read);
@@ -89,11 +98,20 @@ impl Unwinding {
         frames
     }
 
-    fn load(&self, pc: u64, tables: &Tables<'_>) {
+    /// Takes the tables of the module that holds `pc`; whether there are any.
+    fn load(&self, pc: u64, tables: &Tables<'_>) -> bool {
         if self.modules.borrow().iter().any(|m| (m.start..m.end).contains(&pc)) {
-            return;
+            return true;
         }
-        let Some((start, end, sections)) = tables(pc) else { return };
+        let Some((start, end, mut sections)) = tables(pc) else { return false };
+        // Addresses are what the file claims: a table cannot lie across the end of all of them.
+        let fits = |section: &(u64, Vec<u8>)| section.0.checked_add(section.1.len() as u64).is_some();
+        sections.eh_frame = sections.eh_frame.filter(fits);
+        sections.eh_frame_hdr = sections.eh_frame_hdr.filter(fits);
+        let size = |section: &Option<(u64, Vec<u8>)>| section.as_ref().map_or(0, |(_, data)| data.len());
+        let size = size(&sections.eh_frame).saturating_add(size(&sections.eh_frame_hdr));
+        let Some(room) = self.room.get().checked_sub(size) else { return false };
+        self.room.set(room);
         let range = |section: &Option<(u64, Vec<u8>)>| section.as_ref().map(|(at, data)| *at..*at + data.len() as u64);
         let info = ExplicitModuleSectionInfo {
             base_svma: 0,
@@ -107,6 +125,7 @@ impl Unwinding {
         let module = framehop::Module::new(String::new(), start..end, sections.bias, info);
         self.unwinder.borrow_mut().add_module(module);
         self.modules.borrow_mut().push(Known { start, end, sections: Rc::new(sections) });
+        true
     }
 
     /// Where the function at `pc` begins.

@@ -263,7 +263,8 @@ pub fn scan_windows(image: &Image, memory: &Cache, f: &mut dyn FnMut(Addr, &[u8]
     let mut budget = limits::SCAN;
     for (start, end) in &image.data {
         let mut at = start / PAGE * PAGE;
-        let end = end.next_multiple_of(PAGE);
+        // Not rounded up where that is beyond all addresses.
+        let end = end.checked_next_multiple_of(PAGE).unwrap_or(u64::MAX / PAGE * PAGE);
         while at < end && budget > 0 {
             let n = WINDOW.min(end - at);
             budget = budget.saturating_sub(n);

@@ -31,7 +31,12 @@ pub type PollFn = Rc<dyn Fn() -> bool>;
 /// Reads between two calls of the poll function, and questions that the cache answers: some
 /// milliseconds of work either way.
 const POLL_EVERY: u64 = 64;
-const POLL_EVERY_HITS: u64 = 1 << 14;
+/// Questions that the cache answers between two calls of the poll function: long work need not read
+/// anything new.
+const POLL_EVERY_HITS: u64 = 1 << 16;
+
+/// Bytes that are reserved before the target was seen to have any.
+const FIRST: usize = 1 << 20;
 
 type Page = Rc<[u8; PAGE as usize]>;
 
@@ -94,7 +99,7 @@ impl Cache {
             return Err(Error::Interrupted);
         }
         if self.counters.get().reads.is_multiple_of(POLL_EVERY) {
-            self.ask_host()?;
+            self.go_on()?;
         }
         let result = self.memory.read(addr, buffer);
         self.count(|c| {
@@ -107,34 +112,37 @@ impl Cache {
         result
     }
 
-    /// Asks the host whether to go on.
-    fn ask_host(&self) -> Result<()> {
-        if let Some(poll) = &self.poll
-            && !poll()
-        {
-            self.interrupted.set(true);
-            return Err(Error::Interrupted);
+    /// Counts an answer of the cache, and lets the user interrupt.
+    fn hit(&self) -> Result<()> {
+        self.count(|c| c.hits += 1);
+        if self.counters.get().hits.is_multiple_of(POLL_EVERY_HITS) { self.go_on() } else { Ok(()) }
+    }
+
+    /// Whether the user wants to go on.
+    fn go_on(&self) -> Result<()> {
+        match &self.poll {
+            _ if self.interrupted.get() => Err(Error::Interrupted),
+            Some(poll) if !poll() => {
+                self.interrupted.set(true);
+                Err(Error::Interrupted)
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn page(&self, number: u64) -> Result<Page> {
-        // Work on pages that are here can be long, too.
         if self.interrupted.get() {
             return Err(Error::Interrupted);
-        }
-        if self.counters.get().hits % POLL_EVERY_HITS == POLL_EVERY_HITS - 1 {
-            self.ask_host()?;
         }
         if let Some((last, page)) = &*self.last.borrow()
             && *last == number
         {
-            self.count(|c| c.hits += 1);
+            self.hit()?;
             return Ok(Rc::clone(page));
         }
         let known = self.pages.borrow().get(&number).cloned();
         let page = if let Some(known) = known {
-            self.count(|c| c.hits += 1);
+            self.hit()?;
             known
         } else {
             self.fetch(number)
@@ -194,18 +202,28 @@ impl Cache {
         Ok(())
     }
 
-    /// `len` bytes from `addr`. The caller has checked `len` against a cap.
+    /// `len` bytes from `addr`. A `len` that the target does not have costs no more memory than what
+    /// it has.
     ///
     /// # Errors
-    /// [`Error::Fault`]; [`Error::Corrupt`] if memory for `len` bytes cannot be had here.
+    /// [`Error::Fault`]; [`Error::Corrupt`] if `len` is beyond [`limits::READ`], or memory for it cannot
+    /// be had here.
     pub fn bytes(&self, addr: Addr, len: usize) -> Result<Vec<u8>> {
+        let corrupt = || Error::Corrupt { what: "a size", addr };
+        if len > limits::READ {
+            return Err(corrupt());
+        }
         let mut buffer = Vec::new();
-        buffer.try_reserve_exact(len).map_err(|_| Error::Corrupt { what: "a size", addr })?;
-        buffer.resize(len, 0);
-        if len as u64 > 16 * PAGE {
-            self.read_uncached(addr, &mut buffer)?;
-        } else {
-            self.read(addr, &mut buffer)?;
+        while buffer.len() < len {
+            let (done, more) = (buffer.len(), (len - buffer.len()).min(FIRST.max(buffer.len())));
+            buffer.try_reserve_exact(more).map_err(|_| corrupt())?;
+            buffer.resize(done + more, 0);
+            let part = &mut buffer[done..];
+            if len as u64 > 16 * PAGE {
+                self.read_uncached(addr + done as u64, part)?;
+            } else {
+                self.read(addr + done as u64, part)?;
+            }
         }
         Ok(buffer)
     }

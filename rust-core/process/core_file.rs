@@ -6,6 +6,7 @@
 //! windows and never mapped: a file that shrinks under a mapping would kill the debugger.
 
 use super::Memory;
+use super::files::{Limited, open_regular};
 use super::maps::Region;
 use crate::bytes::{self, Addr};
 use crate::error::{Error, FaultCause, Result};
@@ -13,9 +14,11 @@ use crate::limits;
 use object::elf;
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endianness, ReadCache};
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::rc::Rc;
 
 struct Segment {
@@ -30,7 +33,6 @@ struct Segment {
 
 /// A file whose pages stand in for those that the core left out.
 struct Attached {
-    start: u64,
     end: u64,
     offset: u64,
     file: Rc<File>,
@@ -48,7 +50,10 @@ pub struct CoreFile {
     file: File,
     segments: Vec<Segment>,
     regions: Vec<Region>,
-    attached: RefCell<Vec<Attached>>,
+    /// By first address.
+    attached: RefCell<BTreeMap<u64, Attached>>,
+    /// The regions of each file; made when it is first asked for.
+    by_path: OnceCell<HashMap<String, Vec<usize>>>,
     /// Bytes that the headers promise and the file does not have; 0 for a whole core.
     pub missing_bytes: u64,
     /// Threads, the one that died first.
@@ -72,20 +77,26 @@ impl CoreFile {
     /// [`Error::File`] if it cannot be read or is no 64-bit little-endian ELF core.
     pub fn open(path: &str) -> Result<CoreFile> {
         let bad = |why: &str| Error::File { path: path.to_owned(), why: why.to_owned() };
-        let file = File::open(path).map_err(|e| bad(&e.to_string()))?;
+        let file = open_regular(Path::new(path), u64::MAX).map_err(|e| bad(&e.to_string()))?;
         let size = file.metadata().map_err(|e| bad(&e.to_string()))?.len();
-        let cache = ReadCache::new(file.try_clone().map_err(|e| bad(&e.to_string()))?);
+        let copy = file.try_clone().map_err(|e| bad(&e.to_string()))?;
+        let cache = ReadCache::new(Limited::new(copy, 2 * limits::MAPS as u64));
         let header = elf::FileHeader64::<Endianness>::parse(&cache).map_err(|_| bad("not a 64-bit ELF file"))?;
         let endian = header.endian().map_err(|_| bad("not a valid ELF file"))?;
         if endian != Endianness::Little || header.e_type(endian) != elf::ET_CORE {
             return Err(bad("not a little-endian ELF core"));
         }
-        let headers = header.program_headers(endian, &cache).map_err(|_| bad("its program headers are cut off"))?;
+        let cut_off = |_| bad("its program headers are cut off");
+        if header.phnum(endian, &cache).map_err(cut_off)? as usize > limits::REGIONS {
+            return Err(bad("it has more program headers than any process has mappings"));
+        }
+        let headers = header.program_headers(endian, &cache).map_err(cut_off)?;
         let mut core = CoreFile {
             file,
             segments: Vec::new(),
             regions: Vec::new(),
             attached: RefCell::default(),
+            by_path: OnceCell::new(),
             missing_bytes: 0,
             threads: Vec::new(),
             has_file_note: false,
@@ -174,16 +185,22 @@ impl CoreFile {
     /// `NT_FILE`: count, page size, then (start, end, offset in pages) each, then the names.
     fn parse_files(&mut self, content: &[u8]) {
         let (Some(count), Some(page)) = (bytes::word(content, 0), bytes::word(content, 8)) else { return };
+        // Cores have one such note.
+        if self.has_file_note {
+            return;
+        }
         let count = usize::try_from(count).unwrap_or(usize::MAX).min(content.len() / 24);
         let names = content.get(16 + count * 24..).unwrap_or(&[]);
         let mut names = names.split(|b| *b == 0).map(|n| String::from_utf8_lossy(n).into_owned());
         self.has_file_note = true;
+        // Of regions that begin at one address the first is meant; most have an address of their own.
+        let mut known: HashMap<u64, usize> = self.regions.iter().enumerate().rev().map(|(i, r)| (r.start, i)).collect();
         for i in 0..count {
             let at = 16 + i * 24;
             let (Some(start), Some(end), Some(offset), Some(path)) =
                 (bytes::word(content, at), bytes::word(content, at + 8), bytes::word(content, at + 16), names.next())
             else {
-                return;
+                break;
             };
             let (path, deleted) = match path.strip_suffix(" (deleted)") {
                 Some(path) => (path.to_owned(), true),
@@ -192,13 +209,16 @@ impl CoreFile {
             let offset = offset.saturating_mul(page);
             // A core has one segment per mapping. GDB leaves out the segments of mappings it does
             // not save, so a mapping can also be missing.
-            match self.regions.iter_mut().find(|r| r.start == start) {
+            let full = self.regions.len() >= limits::REGIONS;
+            match known.get(&start).map(|index| &mut self.regions[*index]) {
                 Some(region) => {
                     region.path = path;
                     region.offset = offset;
                     region.deleted = deleted;
                 }
+                None if full => break,
                 None => {
+                    known.insert(start, self.regions.len());
                     self.regions.push(Region { start, end, writable: false, executable: false, offset, path, deleted })
                 }
             }
@@ -208,17 +228,22 @@ impl CoreFile {
 
     /// Lets `file` stand in for the pages of the mappings of `path` that the core left out.
     pub fn attach_file(&self, path: &str, file: File) {
-        if self.attached.borrow().iter().any(|a| self.regions.iter().any(|r| r.path == path && r.start == a.start)) {
+        let index = self.by_path.get_or_init(|| {
+            let mut index: HashMap<String, Vec<usize>> = HashMap::new();
+            for (i, region) in self.regions.iter().enumerate().filter(|(_, r)| !r.path.is_empty()) {
+                index.entry(region.path.clone()).or_default().push(i);
+            }
+            index
+        });
+        let regions = || index.get(path).into_iter().flatten().filter_map(|i| self.regions.get(*i));
+        let mut attached = self.attached.borrow_mut();
+        if regions().any(|region| attached.contains_key(&region.start)) {
             return;
         }
         let file = Rc::new(file);
-        for region in self.regions.iter().filter(|r| r.path == path) {
-            self.attached.borrow_mut().push(Attached {
-                start: region.start,
-                end: region.end,
-                offset: region.offset,
-                file: Rc::clone(&file),
-            });
+        for region in regions() {
+            let map = Attached { end: region.end, offset: region.offset, file: Rc::clone(&file) };
+            attached.insert(region.start, map);
         }
     }
 
@@ -246,26 +271,25 @@ impl CoreFile {
     }
 
     fn read_attached(&self, addr: u64, buffer: &mut [u8]) -> usize {
-        for map in self.attached.borrow().iter() {
-            if (map.start..map.end).contains(&addr) {
-                let n = buffer.len().min((map.end - addr) as usize);
-                let offset = map.offset.saturating_add(addr - map.start);
-                // Beyond the end of the file the last page is zeros, as in the process.
-                let mut done = 0;
-                while done < n {
-                    match map.file.read_at(&mut buffer[done..n], offset + done as u64) {
-                        Ok(0) => {
-                            buffer[done..n].fill(0);
-                            done = n;
-                        }
-                        Ok(m) => done += m,
-                        Err(_) => return 0,
-                    }
+        let attached = self.attached.borrow();
+        let Some((start, map)) = attached.range(..=addr).next_back().filter(|(_, map)| addr < map.end) else {
+            return 0;
+        };
+        let n = buffer.len().min(usize::try_from(map.end - addr).unwrap_or(usize::MAX));
+        let offset = map.offset.saturating_add(addr - start);
+        // Beyond the end of the file the last page is zeros, as in the process.
+        let mut done = 0;
+        while done < n {
+            match map.file.read_at(&mut buffer[done..n], offset.saturating_add(done as u64)) {
+                Ok(0) => {
+                    buffer[done..n].fill(0);
+                    done = n;
                 }
-                return n;
+                Ok(m) => done += m,
+                Err(_) => return 0,
             }
         }
-        0
+        n
     }
 
     fn cause(&self, addr: u64) -> FaultCause {

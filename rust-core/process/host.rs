@@ -35,8 +35,9 @@ pub struct Host {
 }
 
 impl Host {
-    /// `regions` is what the host knows of the mappings; it may be empty.
-    pub fn new(read: ReadFn, regions: Vec<Region>) -> Host {
+    /// `regions` is what the host knows of the mappings, in any order; it may be empty.
+    pub fn new(read: ReadFn, mut regions: Vec<Region>) -> Host {
+        regions.sort_by_key(|r| r.start);
         Host { read, regions, constants: RefCell::default() }
     }
 

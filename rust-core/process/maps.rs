@@ -1,5 +1,7 @@
 //! The mappings of a process, as `/proc/PID/maps` or the `NT_FILE` note of a core tell them.
 
+use crate::limits;
+
 /// One mapping.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Region {
@@ -35,7 +37,7 @@ pub fn find(regions: &[Region], addr: u64) -> Option<&Region> {
 /// Parses `/proc/PID/maps`. Lines that do not parse are left out: a line is a kernel's word, and a
 /// missing one costs only what lies there.
 pub fn parse_proc_maps(text: &str) -> Vec<Region> {
-    text.lines().filter_map(parse_line).collect()
+    text.lines().filter_map(parse_line).take(limits::REGIONS).collect()
 }
 
 fn parse_line(line: &str) -> Option<Region> {

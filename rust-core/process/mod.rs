@@ -7,6 +7,7 @@
 pub mod cache;
 pub mod core_file;
 pub mod fake;
+pub mod files;
 pub mod host;
 #[allow(unsafe_code)]
 pub mod live;

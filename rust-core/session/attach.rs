@@ -8,10 +8,12 @@ use crate::image::elf::hex;
 use crate::image::unwind::{NativeFrame, Registers, Unwinding};
 use crate::image::{Image, Module, debug_file, dwarf, modules};
 use crate::layout::{self, Layout};
+use crate::limits;
 use crate::locate::{self, Located};
 use crate::objects::Objects;
 use crate::process::cache::PollFn;
 use crate::process::core_file::CoreFile;
+use crate::process::files::open_regular;
 use crate::process::host::{Host, ReadFn};
 use crate::process::live::Live;
 use crate::process::{Cache, Memory, Region};
@@ -22,7 +24,6 @@ use once_cell::unsync::OnceCell;
 use serde::Deserialize;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -111,11 +112,11 @@ impl Attached {
             // Only a file that was proven to be the mapped one may stand in for missing pages. A
             // core without the image's first page cannot prove it; then the file is believed and
             // the layout's verification is the judge.
-            if let (Some(core), Ok(file)) = (&core, File::open(&image.file)) {
+            if let (Some(core), Ok(file)) = (&core, open_regular(&image.file, limits::ELF_FILE)) {
                 core.attach_file(&image.path, file);
                 memory.clear();
             }
-            if let (Some(host), true, Ok(file)) = (&host, image.verified, File::open(&image.file)) {
+            if let (Some(host), true, Ok(file)) = (&host, image.verified, open_regular(&image.file, limits::ELF_FILE)) {
                 host.attach_file(file, &image.constants);
             }
         };
@@ -222,10 +223,12 @@ impl Attached {
     /// The C stack of a thread with these registers, innermost frame first.
     pub fn native(&self, registers: Registers) -> Vec<NativeFrame> {
         let memory = &self.objects.memory;
+        let all = std::cell::OnceCell::new();
         let tables = |pc: u64| {
-            let module = modules::modules(memory.regions()).into_iter().find(|m| (m.start..m.end).contains(&pc))?;
-            let files = candidates(&self.description, &module);
-            let sections = files.iter().find_map(|file| Image::unwind_tables(&module, file, memory).ok())?;
+            let all = all.get_or_init(|| modules::modules(memory.regions()));
+            let module = all.iter().find(|m| (m.start..m.end).contains(&pc))?;
+            let files = candidates(&self.description, module);
+            let sections = files.iter().find_map(|file| Image::unwind_tables(module, file, memory).ok())?;
             Some((module.start, module.end, sections))
         };
         self.unwinding.walk(memory, registers, &tables)
@@ -361,7 +364,7 @@ fn check_program(
 fn attach_rest(core: &CoreFile, memory: &Cache, known: &str, candidates: &locate::Candidates<'_>) {
     for module in modules::modules(core.regions()).iter().filter(|m| m.path != known) {
         let file = candidates(module).into_iter().find(|file| Image::is_file_of(module, file, memory));
-        if let Some(file) = file.and_then(|file| File::open(file).ok()) {
+        if let Some(file) = file.and_then(|file| open_regular(&file, limits::ELF_FILE).ok()) {
             core.attach_file(&module.path, file);
         }
     }

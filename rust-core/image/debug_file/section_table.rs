@@ -8,12 +8,15 @@
 //! `object` crate parses files that are in memory as a whole, or allocates what their headers claim;
 //! so the section table is read here, and `object` only inflates.)
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use object::read::{CompressedData, CompressionFormat};
 use thiserror::Error;
+
+use crate::limits;
+use crate::process::files::open_regular;
 
 /// Most sections of one file; the largest C++ objects with a section per function stay below.
 const MAX_SECTIONS: u64 = 1 << 17;
@@ -79,11 +82,8 @@ impl DebugElf {
     /// When the file cannot be read, is no regular file, or is not a little-endian ELF64 file.
     pub fn open(path: &Path) -> Result<Self, ElfError> {
         let io = |source| ElfError::Io { path: path.to_owned(), source };
-        // A FIFO would block in `open`, and whoever owns the target's file system chooses the file.
-        if !fs::metadata(path).map_err(io)?.is_file() {
-            return Err(ElfError::Malformed { path: path.to_owned(), what: "not a regular file" });
-        }
-        let file = File::open(path).map_err(io)?;
+        // Whoever owns the target's file system chooses the file.
+        let file = open_regular(path, limits::ELF_FILE).map_err(io)?;
         let mut elf = Self { path: path.to_owned(), file, sections: Vec::new(), names: Vec::new() };
         elf.read_table()?;
         Ok(elf)

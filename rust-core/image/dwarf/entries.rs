@@ -25,8 +25,8 @@ const WALK_FUEL: u64 = 1 << 27;
 /// Attributes, entries and members that a call may read to make out types, which costs more time
 /// each. 86 structs of Python 3.13, its runtime state among them, cost 106 thousand.
 const READ_FUEL: u64 = 1 << 23;
-/// Largest section that is loaded (after inflating).
-const MAX_SECTION: u64 = 1 << 30;
+/// Bytes of all sections that are loaded of one file (after inflating).
+const MAX_SECTIONS: u64 = 1 << 30;
 /// Largest `.debug_abbrev`: parsed tables take about 25 times their size in memory.
 const MAX_ABBREV: u64 = 16 << 20;
 /// Most units in one file.
@@ -74,15 +74,22 @@ pub(super) struct Sections {
 
 impl Sections {
     pub(super) fn load(elf: &mut DebugElf) -> Result<Option<Self>, ElfError> {
-        let Some(info) = elf.section(".debug_info", MAX_SECTION)?.filter(|s| !s.is_empty()) else {
-            return Ok(None);
+        let mut room = MAX_SECTIONS;
+        let mut load = |name: &str, most: u64| -> Result<Vec<u8>, ElfError> {
+            let section = elf.section(name, most.min(room))?.unwrap_or_default();
+            room = room.saturating_sub(section.len() as u64);
+            Ok(section)
         };
+        let info = load(".debug_info", MAX_SECTIONS)?;
+        if info.is_empty() {
+            return Ok(None);
+        }
         Ok(Some(Self {
             info,
-            abbrev: elf.section(".debug_abbrev", MAX_ABBREV)?.unwrap_or_default(),
-            strings: elf.section(".debug_str", MAX_SECTION)?.unwrap_or_default(),
-            line_strings: elf.section(".debug_line_str", MAX_SECTION)?.unwrap_or_default(),
-            string_offsets: elf.section(".debug_str_offsets", MAX_SECTION)?.unwrap_or_default(),
+            abbrev: load(".debug_abbrev", MAX_ABBREV)?,
+            strings: load(".debug_str", MAX_SECTIONS)?,
+            line_strings: load(".debug_line_str", MAX_SECTIONS)?,
+            string_offsets: load(".debug_str_offsets", MAX_SECTIONS)?,
         }))
     }
 }
