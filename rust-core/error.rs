@@ -53,6 +53,9 @@ pub enum Error {
         /// Where.
         addr: Addr,
     },
+    /// It is there, and more than is looked at; the text names the cap.
+    #[error("{0}")]
+    Limit(&'static str),
     /// No CPython was found in the target.
     #[error("{0}")]
     NoPython(String),

@@ -654,7 +654,7 @@ fn a_code_object_of_many_names() {
             name: "wide",
             file: "wide.py",
             first_line: 1,
-            arguments: 0,
+            arguments: 60_000,
             names: tuple,
             name_count: names.len(),
             lines,
@@ -666,6 +666,7 @@ fn a_code_object_of_many_names() {
             let objects = target.objects();
             let stack = walk(&objects, Addr(tstate));
             assert_eq!(objects.locals(&stack.frames[0]).expect("locals").len(), 60_000);
+            assert_eq!(objects.frame_arguments(&stack.frames[0]).expect("arguments").len(), 60_000);
         });
     }
     // One long name, over and over.

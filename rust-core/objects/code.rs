@@ -77,6 +77,15 @@ impl Code {
     pub fn line(&self, offset: i64) -> Option<i64> {
         self.lines.at(offset)
     }
+
+    /// About how many bytes it takes here.
+    fn weight(&self) -> usize {
+        let names = self.variables.iter().map(|v| size_of::<Variable>() + v.name.len()).sum::<usize>();
+        let arguments = self.arguments.iter().map(|a| size_of::<String>() + a.len()).sum::<usize>();
+        let texts = self.name.len() + self.qualname.as_ref().map_or(0, String::len);
+        let file = self.file.as_ref().map_or(0, |file| file.points.len() * size_of::<u32>());
+        size_of::<Code>() + names + arguments + texts + file + self.lines.size()
+    }
 }
 
 impl Objects {
@@ -119,6 +128,8 @@ impl Objects {
             firsttraceable: self.uint(addr, &fields.co_firsttraceable).unwrap_or(0).saturating_mul(2),
             lines: self.line_table(addr).map(|table| Lines::decode(&table, encoding, firstlineno)).unwrap_or_default(),
         });
+        let room = self.codes_room.get().checked_sub(code.weight());
+        self.codes_room.set(room.ok_or(Error::Limit("more code objects than are kept"))?);
         let mut codes = self.codes.borrow_mut();
         if codes.len() < limits::CODE_NAMES {
             codes.insert(addr, Rc::clone(&code));

@@ -197,7 +197,7 @@ impl Objects {
             // 3.13: capacity, size, embedded, valid, values[capacity], then the order.
             let capacity = self.uint(values, &fields.capacity)?;
             let used = self.uint(values, &fields.used)?;
-            self.order(values + first + capacity * 8, used, 1)?
+            self.order(values + first + capacity.saturating_mul(8), used, 1)?
         } else {
             // 3.11, 3.12: bytes before the values: order[2] order[1] order[0] used prefix_size.
             let used = self.memory.uint(values - 2, 1)?;

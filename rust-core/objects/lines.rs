@@ -25,6 +25,11 @@ impl Lines {
         Lines { first, spans }
     }
 
+    /// Bytes that this takes.
+    pub fn size(&self) -> usize {
+        std::mem::size_of_val(self.spans.as_slice())
+    }
+
     /// The line of the instruction at byte `offset` of the code; `None` where the table has none
     /// for it. A negative offset (nothing has run yet) gives the first line.
     pub fn at(&self, offset: i64) -> Option<i64> {

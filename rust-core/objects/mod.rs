@@ -132,20 +132,30 @@ pub struct Objects {
     pub located: Rc<Located>,
     types: RefCell<HashMap<Addr, Rc<Type>>>,
     codes: RefCell<HashMap<Addr, Rc<Code>>>,
+    /// Bytes that more code objects may take.
+    codes_room: Cell<usize>,
     entries_left: Cell<usize>,
 }
 
 impl Objects {
     /// A reader with nothing remembered.
     pub fn new(memory: Rc<Cache>, layout: Rc<Layout>, located: Rc<Located>) -> Objects {
-        let entries_left = Cell::new(usize::MAX);
-        Objects { memory, layout, located, types: RefCell::default(), codes: RefCell::default(), entries_left }
+        Objects {
+            memory,
+            layout,
+            located,
+            types: RefCell::default(),
+            codes: RefCell::default(),
+            codes_room: Cell::new(limits::CODES),
+            entries_left: Cell::new(usize::MAX),
+        }
     }
 
     /// Forgets what was remembered: the target has run.
     pub fn clear(&self) {
         self.types.borrow_mut().clear();
         self.codes.borrow_mut().clear();
+        self.codes_room.set(limits::CODES);
     }
 
     /// The pointer in field `slot` of the struct at `addr`.
@@ -239,7 +249,7 @@ impl Objects {
                 || raw.tp_name == "collections.OrderedDict" && self.located.statics.may_be_at(at);
             let ty = Rc::new(raw);
             let mut types = self.types.borrow_mut();
-            if types.len() < limits::DICT_ENTRIES {
+            if types.len() < limits::TYPES {
                 types.insert(at, Rc::clone(&ty));
             }
             above = Some(ty);

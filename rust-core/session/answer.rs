@@ -16,6 +16,7 @@ use crate::stack::native::Matching;
 use crate::stack::source::Places;
 use crate::stack::{Frame, Stack, Variable};
 use once_cell::unsync::OnceCell;
+use std::cell::Cell;
 use std::rc::Rc;
 
 /// Answers one request.
@@ -50,6 +51,8 @@ pub(super) struct Answering<'a> {
     pub stopped: Rc<Stopped>,
     /// Remarks about what this request asks for.
     remarks: Diagnostics,
+    /// Characters that the values of this answer may still have.
+    room: Cell<usize>,
     /// Where sources are, without what only relative names need.
     places: Places,
     all_places: OnceCell<Places>,
@@ -70,7 +73,8 @@ impl<'a> Answering<'a> {
             let what = "what is shown was read while it changed, and C calls are not known: these run";
             remarks.add(what, format!("thread {}", running.join(", ")));
         }
-        Ok(Answering { attached, request, stopped, remarks, places, all_places: OnceCell::new() })
+        let room = Cell::new(limits::ANSWER_CHARS);
+        Ok(Answering { attached, request, stopped, remarks, room, places, all_places: OnceCell::new() })
     }
 
     fn respond<T: serde::Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) -> Response {
@@ -119,7 +123,19 @@ impl<'a> Answering<'a> {
             self.remarks.add(format!("the variables of a frame cannot be read: {e}"), "frame");
             Vec::new()
         });
-        variables.iter().map(|v| self.variable(v, chars)).collect()
+        let mut shown = Vec::new();
+        for variable in &variables {
+            let room = self.room.get();
+            if room == 0 {
+                self.remarks
+                    .add("the values of this answer are longer than all that is shown: some are left out", "answer");
+                break;
+            }
+            let one = self.variable(variable, chars.min(room));
+            self.room.set(room.saturating_sub(one.value.len() + one.name.len() + 1));
+            shown.push(one);
+        }
+        shown
     }
 
     /// A Python frame as it is shown. `locals`: with all its variables.

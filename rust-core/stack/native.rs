@@ -14,7 +14,7 @@ use crate::image::unwind::NativeFrame;
 use crate::layout::Frames;
 use crate::locate::is_eval_symbol;
 use crate::objects::{Kind, Objects};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Bytes of one C frame that are searched for a pointer to a Python frame.
 const SLOTS: u64 = 1 << 12;
@@ -83,12 +83,12 @@ fn by_function(objects: &Objects, stack: &Stack, native: &[NativeFrame]) -> Vec<
 /// The function whose C frames hold pointers to Python frames most often.
 fn guess_function(objects: &Objects, stack: &Stack, native: &[NativeFrame]) -> Option<u64> {
     let mut votes: HashMap<u64, usize> = HashMap::new();
+    let frames: HashSet<u64> = stack.frames.iter().map(|f| f.addr.0).collect();
     for pair in native.windows(2) {
         let Some(function) = pair[0].function else { continue };
         let size = (pair[1].sp - pair[0].sp).min(SLOTS) as usize;
         let Ok(bytes) = objects.memory.bytes(Addr(pair[0].sp), size) else { continue };
-        let holds =
-            (0..size / 8).filter_map(|i| word(&bytes, i * 8)).any(|w| stack.frames.iter().any(|f| f.addr.0 == w));
+        let holds = (0..size / 8).filter_map(|i| word(&bytes, i * 8)).any(|w| frames.contains(&w));
         if holds {
             *votes.entry(function).or_default() += 1;
         }

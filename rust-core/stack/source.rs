@@ -3,7 +3,7 @@
 use crate::limits;
 use encoding_rs::{Encoding, UTF_8};
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::io::Read;
@@ -30,6 +30,8 @@ pub struct Places {
 #[derive(Debug, Default)]
 pub struct Sources {
     files: RefCell<HashMap<PathBuf, Rc<Vec<String>>>>,
+    /// Bytes of the files that are kept.
+    held: Cell<u64>,
 }
 
 impl Sources {
@@ -40,7 +42,9 @@ impl Sources {
             if let Some(known) = self.files.borrow().get(&path) {
                 return Some(Rc::clone(known));
             }
-            let lines = Rc::new(read(&path)?);
+            let (lines, size) = read(&path, limits::SOURCES.saturating_sub(self.held.get()))?;
+            self.held.set(self.held.get().saturating_add(size));
+            let lines = Rc::new(lines);
             self.files.borrow_mut().insert(path, Rc::clone(&lines));
             Some(lines)
         })
@@ -49,6 +53,7 @@ impl Sources {
     /// Forgets all files: they may have changed.
     pub fn clear(&self) {
         self.files.borrow_mut().clear();
+        self.held.set(0);
     }
 }
 
@@ -79,17 +84,21 @@ fn candidates(path: &Path, places: &Places) -> Vec<PathBuf> {
     all
 }
 
-fn read(path: &Path) -> Option<Vec<String>> {
+/// The lines of a file of at most `most` bytes, and what they take.
+fn read(path: &Path, most: u64) -> Option<(Vec<String>, u64)> {
     // The name comes from the target: it may be a device, a pipe, or a file of the kernel that has
     // no end and says that it has no size.
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).ok()?;
     let meta = file.metadata().ok()?;
-    if !meta.is_file() || meta.len() == 0 || meta.len() > limits::SOURCE_FILE {
+    if !meta.is_file() || meta.len() == 0 || meta.len() > limits::SOURCE_FILE.min(most) {
         return None;
     }
     let mut bytes = Vec::new();
     file.take(limits::SOURCE_FILE).read_to_end(&mut bytes).ok()?;
-    Some(decode(&bytes).lines().map(str::to_owned).collect())
+    // Of a file of empty lines the lines take some twenty times its bytes.
+    let lines: Vec<String> = decode(&bytes).lines().map(str::to_owned).collect();
+    let size = (bytes.len() + lines.len() * size_of::<String>()) as u64;
+    Some((lines, size))
 }
 
 /// The text of a source file, in the encoding that its first two lines name (PEP 263).

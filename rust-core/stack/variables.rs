@@ -124,7 +124,9 @@ impl Objects {
     pub fn frame_arguments(&self, frame: &Frame) -> Result<Vec<Variable>> {
         let code = frame.code.as_ref().map_err(Clone::clone)?;
         let all = self.fast_locals(frame, code)?;
-        Ok(code.arguments.iter().filter_map(|name| all.iter().find(|v| v.name == *name).cloned()).collect())
+        // Each name occurs once there.
+        let mut by_name: HashMap<String, Variable> = all.into_iter().map(|v| (v.name.clone(), v)).collect();
+        Ok(code.arguments.iter().filter_map(|name| by_name.remove(name)).collect())
     }
 
     fn fast_locals(&self, frame: &Frame, code: &Code) -> Result<Vec<Variable>> {
