@@ -210,7 +210,8 @@ fn mapped_build_id<'a>(
     None
 }
 
-fn build_id_note(bytes: &[u8], align: usize) -> Option<Vec<u8>> {
+/// The build id among the notes in `bytes`.
+pub(super) fn build_id_note(bytes: &[u8], align: usize) -> Option<Vec<u8>> {
     let mut at = 0usize;
     let align = if align == 8 { 8 } else { 4 };
     while let (Some(name_size), Some(size), Some(kind)) =

@@ -8,6 +8,7 @@ pub mod debug_file;
 pub mod debuginfod;
 pub mod dwarf;
 pub mod elf;
+pub mod mapped;
 pub mod modules;
 pub mod unwind;
 

@@ -28,12 +28,11 @@ pub struct Counters {
 /// Says whether to go on with long work.
 pub type PollFn = Rc<dyn Fn() -> bool>;
 
-/// Reads between two calls of the poll function, and questions that the cache answers: some
-/// milliseconds of work either way.
+/// Reads between two calls of the poll function.
 const POLL_EVERY: u64 = 64;
 /// Questions that the cache answers between two calls of the poll function: long work need not read
 /// anything new.
-const POLL_EVERY_HITS: u64 = 1 << 16;
+const POLL_EVERY_HITS: u64 = 1 << 14;
 
 /// Bytes that are reserved before the target was seen to have any.
 const FIRST: usize = 1 << 20;

@@ -5,6 +5,7 @@ use crate::bytes::Addr;
 use crate::diag::Diagnostic;
 use crate::objects::text::Text;
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// A variable and its value.
 #[derive(Debug, Clone, Serialize)]
@@ -225,6 +226,28 @@ pub struct Gap {
     pub remedy: String,
 }
 
+/// A file with code in it that the target maps.
+#[derive(Debug, Clone, Serialize)]
+pub struct MappedFile {
+    /// Its path, as the target names it.
+    pub path: String,
+    /// Its build id, as the target's memory shows it.
+    pub build_id: Option<String>,
+    /// The same file on this machine, if it is here.
+    pub file: Option<PathBuf>,
+}
+
+/// `py-info` where CPython was not found and files of the target are not here.
+#[derive(Debug, Serialize)]
+pub struct NoPython {
+    /// Why it was not found.
+    pub error: String,
+    /// What is not here.
+    pub missing_files: Vec<MappedFile>,
+    /// The same, with the remedy.
+    pub unreadable: Vec<Gap>,
+}
+
 /// `py-info`.
 #[derive(Debug, Serialize)]
 pub struct Info {
@@ -268,6 +291,8 @@ pub struct Info {
     pub interpreters: usize,
     /// Thread states.
     pub threads: usize,
+    /// Files that the target maps and that are not here.
+    pub missing_files: Vec<MappedFile>,
     /// What could not be read.
     pub unreadable: Vec<Gap>,
     /// Reads and bytes.

@@ -1,6 +1,6 @@
 //! Values as text for a person.
 
-use super::model::{Frame, FrameKind, Info, Listing, Locals, Printed, Thread, Threads, Variable};
+use super::model::{Frame, FrameKind, Gap, Info, Listing, Locals, NoPython, Printed, Thread, Threads, Variable};
 use super::paint::Paint;
 use crate::diag::Diagnostic;
 use crate::objects::text::{Text, plain, plain_line};
@@ -217,6 +217,26 @@ pub fn listing(answer: &Listing) -> String {
     out
 }
 
+fn gaps(out: &mut String, all: &[Gap]) {
+    if !all.is_empty() {
+        out.push_str("could not be read:\n");
+    }
+    for gap in all {
+        let _ = writeln!(out, "  {}\n    {}", plain(&gap.what), plain(&gap.remedy));
+    }
+}
+
+/// `py-info` where CPython was not found. All the files are listed: somebody has to copy them.
+pub fn no_python(answer: &NoPython) -> String {
+    let mut out = format!("{}\n", answer.error);
+    gaps(&mut out, &answer.unreadable);
+    out.push_str("files, with their build ids:\n");
+    for file in &answer.missing_files {
+        let _ = writeln!(out, "  {}  {}", plain(&file.path), file.build_id.as_deref().unwrap_or("not known"));
+    }
+    out
+}
+
 /// `py-info`.
 pub fn info(info: &Info, verbose: bool) -> String {
     let mut out = String::new();
@@ -264,12 +284,7 @@ pub fn info(info: &Info, verbose: bool) -> String {
             let _ = writeln!(out, "  {}: {}, {}, {}", source.name, source.debug_offsets, source.dwarf, source.table);
         }
     }
-    if !info.unreadable.is_empty() {
-        out.push_str("could not be read:\n");
-    }
-    for gap in &info.unreadable {
-        let _ = writeln!(out, "  {}\n    {}", plain(&gap.what), plain(&gap.remedy));
-    }
+    gaps(&mut out, &info.unreadable);
     if let Some(c) = &info.counters {
         let _ = writeln!(
             out,

@@ -1,5 +1,6 @@
 //! From a description of the target to everything that does not change while it lives.
 
+use super::files::{self, candidates};
 use super::request::{Request, Response};
 use crate::bytes::Addr;
 use crate::diag::{Diagnostic, Diagnostics, TRUNCATED};
@@ -205,19 +206,9 @@ impl Attached {
         all.iter().find(|d| d.is_about_truncation()).map(|d| format!("note: {} ({})", d.what, d.at))
     }
 
-    /// Files that the target maps and that are not here, or not as they were mapped.
-    pub fn missing_files(&self) -> Vec<String> {
-        let memory = &self.objects.memory;
-        let is_here = |module: &Module| {
-            candidates(&self.description, module).iter().any(|file| Image::is_file_of(module, file, memory))
-        };
-        // Fonts, locales and shared memory are mapped too.
-        let is_code = |module: &Module| match memory.bytes(Addr(module.start), object::elf::ELFMAG.len()) {
-            Ok(magic) => magic == object::elf::ELFMAG,
-            Err(_) => memory.regions().iter().any(|r| r.executable && (module.start..module.end).contains(&r.start)),
-        };
-        let all = modules::modules(memory.regions());
-        all.into_iter().filter(|m| is_code(m) && !is_here(m)).map(|m| m.path).collect()
+    /// The code that the target maps.
+    pub fn mapped_files(&self) -> Vec<crate::report::model::MappedFile> {
+        files::mapped(&self.description, &self.objects.memory)
     }
 
     /// The C stack of a thread with these registers, innermost frame first.
@@ -292,6 +283,14 @@ struct Opened {
     memory: Box<dyn Memory>,
     core: Option<Rc<CoreFile>>,
     host: Option<Rc<Host>>,
+}
+
+/// The target's memory, where CPython was not found in it or is not asked for.
+///
+/// # Errors
+/// As [`Attached::new`], of opening the target.
+pub fn bare_memory(description: &Description, read: Option<ReadFn>, poll: Option<PollFn>) -> Result<Cache> {
+    Ok(Cache::new(open(description, read)?.memory, poll))
 }
 
 fn open(description: &Description, read: Option<ReadFn>) -> Result<Opened> {
@@ -369,40 +368,6 @@ fn attach_rest(core: &CoreFile, memory: &Cache, known: &str, candidates: &locate
         }
     }
     memory.clear();
-}
-
-/// Files of this machine that can be the one that `module` maps, best first.
-fn candidates(description: &Description, module: &Module) -> Vec<PathBuf> {
-    let mut all: Vec<PathBuf> = Vec::new();
-    let inside = module.path.trim_start_matches('/');
-    if let Some(pid) = description.pid {
-        if !module.deleted {
-            all.push(format!("/proc/{pid}/root/{inside}").into());
-        }
-        // The kernel's own link to what is mapped, where the name leads elsewhere by now.
-        if let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/map_files")) {
-            let prefix = format!("{:x}-", module.start);
-            all.extend(
-                entries
-                    .flatten()
-                    .map(|e| e.path())
-                    .filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with(&prefix))),
-            );
-        }
-    }
-    if !description.sysroot.is_empty() && description.sysroot != "target:" {
-        all.push(Path::new(&description.sysroot).join(inside));
-    }
-    all.push(module.path.clone().into());
-    if let Some(executable) = &description.executable {
-        let same_name = Path::new(executable).file_name() == Path::new(&module.path).file_name();
-        if same_name || !Path::new(&module.path).exists() {
-            all.push(executable.into());
-        }
-    }
-    all.retain(|p| p.exists());
-    all.dedup();
-    all
 }
 
 /// The structs that DWARF of the image or of its separate debug file describes.

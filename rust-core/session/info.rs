@@ -3,10 +3,11 @@
 use super::attach::Attached;
 use super::request::{Request, Response};
 use super::unreadable;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::image::elf::hex;
 use crate::layout::Origin;
 use crate::locate::Found;
+use crate::report::model::MappedFile;
 use crate::report::{json, model, text};
 
 fn found(found: Found) -> &'static str {
@@ -39,7 +40,8 @@ pub fn info(attached: &Attached, request: &Request) -> Result<Response> {
     let verbose = request.options.verbose;
     let times = &attached.times;
     let milliseconds = |d: std::time::Duration| d.as_secs_f64() * 1000.0;
-    let unreadable = unreadable::gaps(attached, stopped.as_deref().ok(), request);
+    let missing_files: Vec<_> = attached.mapped_files().into_iter().filter(|f| f.file.is_none()).collect();
+    let unreadable = unreadable::gaps(attached, stopped.as_deref().ok(), request, &missing_files);
     let answer = model::Info {
         version: located.version.to_string(),
         version_found: match located.version.found {
@@ -57,6 +59,7 @@ pub fn info(attached: &Attached, request: &Request) -> Result<Response> {
         type_type_found: found(located.type_type_found).to_owned(),
         table: layout.table.clone(),
         dwarf: layout.dwarf.as_ref().map(|f| f.display().to_string()),
+        missing_files,
         unreadable,
         debug_offsets: located.has_debug_offsets,
         sources: sources(layout.fields),
@@ -76,6 +79,19 @@ pub fn info(attached: &Attached, request: &Request) -> Result<Response> {
         diagnostics,
     };
     let text = if request.options.json { json::to_ascii(&answer) + "\n" } else { text::info(&answer, verbose) };
+    Ok(Response { text, ..Response::default() })
+}
+
+/// Answers `py-info` where CPython was not found: why, and which files would help. With all files
+/// here there is nothing to add to the error.
+///
+/// # Errors
+/// `error` itself.
+pub fn without_python(error: &Error, mapped: &[MappedFile], request: &Request) -> Result<Response> {
+    let missing = mapped.iter().filter(|f| f.file.is_none()).cloned().collect::<Vec<_>>();
+    let Some(gap) = unreadable::files(&missing) else { return Err(error.clone()) };
+    let answer = model::NoPython { error: error.to_string(), missing_files: missing, unreadable: vec![gap] };
+    let text = if request.options.json { json::to_ascii(&answer) + "\n" } else { text::no_python(&answer) };
     Ok(Response { text, ..Response::default() })
 }
 

@@ -2,6 +2,7 @@
 
 mod answer;
 mod attach;
+mod files;
 mod info;
 mod path;
 mod request;
@@ -16,6 +17,7 @@ pub use request::{Command, Need, Options, Request, Response, Selection, Thread};
 use crate::error::{Error, Result};
 use crate::process::cache::PollFn;
 use crate::process::host::ReadFn;
+use crate::report::model::MappedFile;
 use once_cell::unsync::OnceCell;
 
 /// A session with one target. What was found in it is computed at the first question.
@@ -39,7 +41,10 @@ impl Session {
     /// Any [`crate::error::Error`]; its text is for the user.
     pub fn answer(&self, request: &Request) -> Result<Response> {
         let attach = || Attached::new(&self.description, self.read.clone(), self.poll.clone());
-        let attached = self.attached.get_or_try_init(attach)?;
+        let attached = match self.attached.get_or_try_init(attach) {
+            Ok(attached) => attached,
+            Err(e) => return self.without_python(e, request),
+        };
         let answer = answer::answer(attached, request).map_err(|e| attached.explained(e));
         let answer = answer.map(|answer| attached.qualified(answer, request));
         if attached.objects.memory.take_interrupt() {
@@ -48,6 +53,22 @@ impl Session {
             return Err(Error::Interrupted);
         }
         answer
+    }
+
+    fn mapped(&self) -> Result<Vec<MappedFile>> {
+        let memory = attach::bare_memory(&self.description, self.read.clone(), self.poll.clone())?;
+        let mapped = files::mapped(&self.description, &memory);
+        if memory.take_interrupt() { Err(Error::Interrupted) } else { Ok(mapped) }
+    }
+
+    /// What can be answered where CPython was not found: which files the target maps, and which of them
+    /// would be needed here.
+    fn without_python(&self, error: Error, request: &Request) -> Result<Response> {
+        match request.command {
+            Command::Info => info::without_python(&error, &self.mapped()?, request),
+            Command::Files => Ok(Response { data: serde_json::json!(self.mapped()?), ..Response::default() }),
+            _ => Err(error),
+        }
     }
 
     /// The target has run: what was read from its memory is forgotten.

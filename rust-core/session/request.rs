@@ -26,6 +26,8 @@ pub enum Command {
     Threads,
     /// `py-info`.
     Info,
+    /// The files that the target maps, and where they are here: for `py-info --collect`.
+    Files,
     /// The text of a value at an address, for pretty-printers.
     Value,
     /// The names that `py-print` can complete.
@@ -39,7 +41,7 @@ pub enum Command {
 impl Command {
     /// Whether the answer's text goes to the user as it is.
     pub fn is_shown(self) -> bool {
-        !matches!(self, Command::Value | Command::Names | Command::Types | Command::Natives)
+        !matches!(self, Command::Files | Command::Value | Command::Names | Command::Types | Command::Natives)
     }
 }
 

@@ -5,17 +5,22 @@
 use super::attach::{Attached, Stopped};
 use super::request::Request;
 use crate::image::elf::hex;
-use crate::report::model::Gap;
+use crate::report::model::{Gap, MappedFile};
 use std::collections::BTreeSet;
 
 /// Names that a sentence lists before it says how many more there are.
 const LISTED: usize = 5;
 
 /// Everything that is missing, each with its remedy.
-pub fn gaps(attached: &Attached, stopped: Option<&Stopped>, request: &Request) -> Vec<Gap> {
+pub fn gaps(
+    attached: &Attached,
+    stopped: Option<&Stopped>,
+    request: &Request,
+    missing_files: &[MappedFile],
+) -> Vec<Gap> {
     let mut all = Vec::new();
     all.extend(debug_info(attached));
-    all.extend(files(attached));
+    all.extend(files(missing_files));
     if let Some(stopped) = stopped {
         all.extend(collection(stopped));
         all.extend(stacks(attached, stopped));
@@ -51,18 +56,20 @@ fn debug_info(attached: &Attached) -> Option<Gap> {
 }
 
 /// Mapped files that are not on this machine, or are other builds here.
-fn files(attached: &Attached) -> Option<Gap> {
-    let missing = attached.missing_files();
-    if missing.is_empty() {
-        return None;
-    }
-    Some(Gap {
+pub fn files(missing: &[MappedFile]) -> Option<Gap> {
+    let missing: Vec<String> = missing
+        .iter()
+        .map(|f| format!("{} (build id {})", f.path, f.build_id.as_deref().unwrap_or("not known")))
+        .collect();
+    (!missing.is_empty()).then(|| Gap {
         what: format!(
-            "{} mapped file(s) that are not here as they were mapped: {}: C frames in them cannot be unwound",
+            "{} mapped file(s) that are not here as they were mapped: {}",
             missing.len(),
             listed(missing.iter().map(String::as_str))
         ),
-        remedy: "Copy them from where the target ran, with their folders, and type `set sysroot DIR`.".into(),
+        remedy: "Where the target ran, `py-info --collect FILES.tar` packs them. Unpack that into DIR and type \
+                 `set sysroot DIR`; or copy them there with their folders."
+            .into(),
     })
 }
 
