@@ -21,6 +21,18 @@ pub const CODES: usize = 128 << 20;
 pub const TYPES: usize = 1 << 16;
 /// Bytes of one line table.
 pub const LINE_TABLE: usize = 1 << 20;
+/// Bytes of the instructions of one code object that are followed to know how deep its value stack
+/// is. The largest of the standard library has 60,000.
+pub const CODE_BYTES: usize = 1 << 19;
+/// Bytes of instructions, and states of the value stack at them, that are looked at in one stop, all
+/// code objects taken together.
+pub const STACK_STATES_TOTAL: usize = 1 << 22;
+/// Ways to be at one instruction. Five occur: three ways into a `finally`, nested.
+pub const STACK_STATES: usize = 24;
+/// Slots of one frame's value stack.
+pub const STACK_SLOTS: usize = 1 << 12;
+/// Methods in the C table of one type.
+pub const METHODS: usize = 1024;
 /// Bytes of a C string such as `tp_name`.
 pub const C_STRING: usize = 512;
 /// Bases between a type and `object`.

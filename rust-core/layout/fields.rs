@@ -117,6 +117,7 @@ fields! {
         tp_basicsize = "tp_basicsize",
         tp_itemsize = "tp_itemsize",
         tp_flags = "tp_flags",
+        tp_methods = "tp_methods",
         tp_members = "tp_members",
         tp_base = "tp_base",
         tp_dict = "tp_dict",
@@ -227,6 +228,7 @@ fields! {
     cfunction: CFunctionFields = "PyCFunctionObject" {
         m_ml = "m_ml",
         m_self = "m_self",
+        vectorcall = "vectorcall",
     }
     method_def: MethodDefFields = "PyMethodDef" {
         ml_name = "ml_name",
@@ -238,6 +240,7 @@ fields! {
     }
     method_descr: MethodDescrFields = "PyMethodDescrObject" {
         d_method = "d_method",
+        vectorcall = "vectorcall",
     }
     module: ModuleFields = "PyModuleObject" {
         md_dict = "md_dict",
@@ -278,6 +281,7 @@ fields! {
         co_argcount = "co_argcount",
         co_kwonlyargcount = "co_kwonlyargcount",
         co_nlocals = "co_nlocals",
+        co_nlocalsplus = "co_nlocalsplus",
         co_stacksize = "co_stacksize",
         co_flags = "co_flags",
         co_consts = "co_consts",
@@ -293,6 +297,8 @@ fields! {
         co_firstlineno = "co_firstlineno",
         co_lnotab = "co_lnotab",
         co_linetable = "co_linetable",
+        co_code = "co_code",
+        co_exceptiontable = "co_exceptiontable",
         co_firsttraceable = "_co_firsttraceable",
         co_code_adaptive = "co_code_adaptive",
         co_tlbc = "co_tlbc",

@@ -8,6 +8,7 @@
 mod debug_offsets;
 pub mod fields;
 mod native_names;
+pub mod opcodes;
 mod rules;
 mod table;
 mod verify;

@@ -1,6 +1,7 @@
 //! What an offset cannot say: how things are coded, per generation of CPython.
 
 use super::native_names::{NativeName, native_names};
+use super::opcodes::Opcodes;
 use crate::locate::Version;
 
 /// How Python frames are kept.
@@ -95,6 +96,8 @@ pub struct Rules {
     pub lines: LineTable,
     /// Bytes that one step of `f_lasti` means: 1, or 2 in 3.10 (bpo-27129).
     pub lasti_unit: i64,
+    /// What instructions do to the value stack.
+    pub opcodes: Option<&'static Opcodes>,
     /// Bits to clear in a `_PyStackRef` (3.14, gh-117139): deferred and integer tags.
     pub stackref_tag: u64,
     /// Integers.
@@ -147,6 +150,7 @@ pub fn rules(version: &Version, header: u64) -> Option<Rules> {
             _ => LineTable::Locations,
         },
         lasti_unit: if minor == 10 { 2 } else { 1 },
+        opcodes: Opcodes::of(version.major, version.minor),
         stackref_tag: match minor {
             14.. => 3,
             13 if free_threaded => 1,

@@ -37,6 +37,7 @@ fn members(fields: &Fields) -> Vec<(&'static str, &'static str, &Slot)> {
         ("code", "co_qualname", &code.co_qualname),
         ("code", "co_firstlineno", &code.co_firstlineno),
         ("code", "co_linetable", &code.co_linetable),
+        ("code", "co_exceptiontable", &code.co_exceptiontable),
         ("function", "__closure__", &fields.function.func_closure),
         ("frame", "f_back", &fields.frame.f_back),
         ("frame", "f_code", &fields.frame.f_code),

@@ -1,5 +1,6 @@
 //! Code objects: names, arguments, where lines are.
 
+use super::depth::Depths;
 use super::lines::Lines;
 use super::text::Text;
 use super::{Kind, Objects};
@@ -65,6 +66,8 @@ pub struct Code {
     pub optimized: bool,
     /// `co_nlocals`.
     pub nlocals: usize,
+    /// `co_nlocalsplus` (3.11 and later): slots of a frame before its value stack.
+    pub nlocalsplus: Option<u64>,
     /// `co_stacksize`.
     pub stacksize: u64,
     /// Bytes of code before the first traceable instruction (3.11 and later).
@@ -124,6 +127,7 @@ impl Objects {
             variables,
             optimized: flags & OPTIMIZED != 0,
             nlocals: self.uint(addr, &fields.co_nlocals).ok().and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
+            nlocalsplus: self.uint(addr, &fields.co_nlocalsplus).ok(),
             stacksize: self.uint(addr, &fields.co_stacksize).unwrap_or(0),
             firsttraceable: self.uint(addr, &fields.co_firsttraceable).unwrap_or(0).saturating_mul(2),
             lines: self.line_table(addr).map(|table| Lines::decode(&table, encoding, firstlineno)).unwrap_or_default(),
@@ -135,6 +139,52 @@ impl Objects {
             codes.insert(addr, Rc::clone(&code));
         }
         Ok(code)
+    }
+
+    /// How deep the value stack is at each instruction of the code object; `None` where that cannot be
+    /// known.
+    pub fn depths(&self, code: &Code) -> Option<Rc<Depths>> {
+        if let Some(known) = self.depths.borrow().get(&code.addr) {
+            return known.clone();
+        }
+        let depths = self.compute_depths(code).map(Rc::new);
+        let mut all = self.depths.borrow_mut();
+        if all.len() < limits::CODE_NAMES {
+            all.insert(code.addr, depths.clone());
+        }
+        depths
+    }
+
+    fn compute_depths(&self, code: &Code) -> Option<Depths> {
+        let fields = &self.layout.code;
+        let opcodes = self.layout.rules.opcodes?;
+        let instructions = match fields.co_code_adaptive.at() {
+            // In the code object itself since 3.11; `ob_size` counts units of two bytes.
+            Ok(offset) => {
+                let units = usize::try_from(self.ob_size(code.addr).ok()?).ok()?;
+                let size = units.checked_mul(2).filter(|size| *size <= limits::CODE_BYTES)?;
+                self.memory.bytes(code.addr + offset, size).ok()?
+            }
+            Err(_) => self.whole_bytes(self.pointer(code.addr, &fields.co_code).ok()?)?,
+        };
+        let exceptions = match self.pointer(code.addr, &fields.co_exceptiontable) {
+            Ok(table) => self.whole_bytes(table)?,
+            Err(_) => Vec::new(),
+        };
+        let stacksize = u32::try_from(code.stacksize).ok()?;
+        let mut budget = self.depths_budget.get();
+        let depths = Depths::new(opcodes, &instructions, &exceptions, stacksize, &mut budget);
+        self.depths_budget.set(budget);
+        depths
+    }
+
+    /// A string of bytes that is not too long to be followed.
+    fn whole_bytes(&self, addr: Addr) -> Option<Vec<u8>> {
+        if !matches!(self.type_of(addr).ok()?.kind, Kind::Bytes | Kind::Str2) {
+            return None;
+        }
+        let (bytes, len) = self.raw_bytes(addr, limits::CODE_BYTES).ok()?;
+        (bytes.len() == len).then_some(bytes)
     }
 
     /// A file name. Python 2's are bytes: taken as UTF-8, other bytes by `surrogateescape`.

@@ -5,6 +5,7 @@
 
 pub mod attributes;
 pub mod code;
+pub mod depth;
 pub mod dict;
 pub mod lines;
 mod names;
@@ -21,6 +22,7 @@ use crate::limits;
 use crate::locate::Located;
 use crate::process::Cache;
 use code::Code;
+use depth::Depths;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -134,6 +136,8 @@ pub struct Objects {
     codes: RefCell<HashMap<Addr, Rc<Code>>>,
     /// Bytes that more code objects may take.
     codes_room: Cell<usize>,
+    depths: RefCell<HashMap<Addr, Option<Rc<Depths>>>>,
+    depths_budget: Cell<usize>,
     entries_left: Cell<usize>,
 }
 
@@ -148,6 +152,8 @@ impl Objects {
             codes: RefCell::default(),
             codes_room: Cell::new(limits::CODES),
             entries_left: Cell::new(usize::MAX),
+            depths: RefCell::default(),
+            depths_budget: Cell::new(limits::STACK_STATES_TOTAL),
         }
     }
 
@@ -156,6 +162,8 @@ impl Objects {
         self.types.borrow_mut().clear();
         self.codes.borrow_mut().clear();
         self.codes_room.set(limits::CODES);
+        self.depths.borrow_mut().clear();
+        self.depths_budget.set(limits::STACK_STATES_TOTAL);
     }
 
     /// The pointer in field `slot` of the struct at `addr`.
