@@ -74,12 +74,17 @@ impl Objects {
     pub fn builtin_repr(&self, addr: Addr) -> Result<String> {
         let name = self.builtin_name(addr)?;
         let receiver = self.pointer(addr, &self.layout.cfunction.m_self)?;
-        Ok(if receiver.is_null() {
-            format!("<built-in function {name}>")
-        } else {
-            let ty = self.type_of(receiver)?;
-            format!("<built-in method {name} of {} object at remote {receiver}>", ty.tp_name)
-        })
+        Ok(if receiver.is_null() { format!("<built-in function {name}>") } else { self.bound_repr(&name, receiver)? })
+    }
+
+    /// What the built-in method `name` of `receiver` is called: `<built-in method acquire of
+    /// _thread.lock object at remote 0x…>`.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Fault`], [`crate::error::Error::Corrupt`].
+    pub fn bound_repr(&self, name: &str, receiver: Addr) -> Result<String> {
+        let ty = self.type_of(receiver)?;
+        Ok(format!("<built-in method {name} of {} object at remote {receiver}>", ty.tp_name))
     }
 
     /// `<method-wrapper '__init__' of Foo object at 0x…>`. `wrapperobject` (descrobject.c)

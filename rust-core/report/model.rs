@@ -44,7 +44,7 @@ pub struct Frame {
     pub index: Option<usize>,
     /// The level of the C frame that runs it in the debugger's own backtrace, where it is known.
     pub gdb_level: Option<i64>,
-    /// Where the frame is.
+    /// Where the frame is; of a C call, the object that was called.
     pub address: Option<Addr>,
     /// `co_name`; for a C call, the text that names it.
     pub function: Option<String>,
@@ -61,16 +61,19 @@ pub struct Frame {
     /// All local variables, where they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locals: Option<Vec<Variable>>,
+    /// Of a C call, the object whose method was called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receiver: Option<Addr>,
 }
 
 impl Frame {
     /// A call into a C function, which `text` names.
-    pub fn c_call(text: String, function: Addr) -> Frame {
+    pub fn c_call(text: String, callable: Option<Addr>, receiver: Option<Addr>) -> Frame {
         Frame {
             kind: FrameKind::CCall,
             index: None,
             gdb_level: None,
-            address: Some(function),
+            address: callable,
             function: Some(text),
             qualname: None,
             file: None,
@@ -78,6 +81,7 @@ impl Frame {
             source: None,
             args: Vec::new(),
             locals: None,
+            receiver,
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::image::unwind::{NativeFrame, Registers};
 use crate::layout::GilPlace;
 use crate::limits;
+use crate::objects::repr::Style;
 use crate::objects::text::{Text, plain_line};
 use crate::report::{json, model, text};
 use crate::runtime;
@@ -160,6 +161,7 @@ impl<'a> Answering<'a> {
             source,
             args: self.variables(objects.frame_arguments(frame)),
             locals: locals.then(|| self.variables(objects.locals(frame))),
+            receiver: None,
         }
     }
 
@@ -220,9 +222,18 @@ impl<'a> Answering<'a> {
     /// A call into C that the frame at `index` has made, if it can be proven.
     fn c_call(&self, stack: &Stack, matching: &Matching, index: usize) -> Option<model::Frame> {
         let objects = &self.attached.objects;
-        let function = objects.called(&stack.frames[index], matching.callees(index))?;
-        let repr = objects.repr(function, limits::VALUE_CHARS, self.request.style());
-        Some(model::Frame::c_call(repr.text, function))
+        let called = objects.called(&stack.frames[index], matching.callees(index))?;
+        // CPython's own script shows a method as any other object.
+        let stock = called.callable.filter(|_| self.request.style() == Style::Stock);
+        let bound = match (&called.name, called.receiver) {
+            (Some(name), Some(receiver)) if stock.is_none() => Some(objects.bound_repr(name, receiver).ok()?),
+            _ => None,
+        };
+        let text = match bound {
+            Some(text) => text,
+            None => objects.repr(called.callable?, limits::VALUE_CHARS, self.request.style()).text,
+        };
+        Some(model::Frame::c_call(text, called.callable, called.receiver))
     }
 
     /// A native thread: an entry for each interpreter that it runs, the innermost first. Indexes of

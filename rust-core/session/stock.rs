@@ -181,7 +181,7 @@ struct Shown<'a> {
 impl Shown<'_> {
     fn frames(&self, entry: &Entry, locals: bool) -> Vec<model::Frame> {
         if entry.python.is_empty() {
-            let mut frame = model::Frame::c_call(entry.text.clone(), Addr::NULL);
+            let mut frame = model::Frame::c_call(entry.text.clone(), None, None);
             frame.gdb_level = Some(entry.level);
             return vec![frame];
         }

@@ -1,5 +1,6 @@
 //! Python stacks: frames, lines, variables.
 
+mod calls;
 pub mod frame;
 pub mod native;
 pub mod source;

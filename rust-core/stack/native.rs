@@ -1,19 +1,17 @@
-//! Where the C stack and the Python stack meet: which C frame runs which Python frames, and which C
-//! functions Python called.
+//! Where the C stack and the Python stack meet: which C frame runs which Python frames. What Python
+//! called between them is told by `calls.rs`.
 //!
 //! Names do not decide: the exported evaluation function of some builds is a stub of its real
 //! body. Since 3.11 each evaluation loop keeps a record on the C stack, which lies in its C frame.
 //! Before, every Python frame has a C frame of the evaluation function, which is known by its
 //! exported address or by the pointers to Python frames in its slots.
 
-use super::frame::Frame;
 use super::walk::Stack;
 use crate::bytes::{Addr, word};
-use crate::error::Result;
 use crate::image::unwind::NativeFrame;
 use crate::layout::Frames;
 use crate::locate::is_eval_symbol;
-use crate::objects::{Kind, Objects};
+use crate::objects::Objects;
 use std::collections::{HashMap, HashSet};
 
 /// Bytes of one C frame that are searched for a pointer to a Python frame.
@@ -105,65 +103,6 @@ fn guess_function(objects: &Objects, stack: &Stack, native: &[NativeFrame]) -> O
 }
 
 impl Objects {
-    /// The C function that the frame has called, as an object: one on its value stack whose code is
-    /// that of one of the C frames `callees`.
-    pub fn called(&self, frame: &Frame, callees: &[NativeFrame]) -> Option<Addr> {
-        let functions: Vec<u64> = callees.iter().rev().filter_map(|n| n.function).collect();
-        if functions.is_empty() {
-            return None;
-        }
-        let mut matches: Vec<(usize, Addr)> = Vec::new();
-        for object in self.value_stack(frame).ok()? {
-            if let Some(code) = self.c_code(object)
-                && let Some(depth) = functions.iter().position(|f| *f == code)
-            {
-                matches.push((depth, object));
-            }
-        }
-        let nearest = matches.iter().map(|(depth, _)| *depth).min()?;
-        let mut nearest = matches.iter().filter(|(depth, _)| *depth == nearest).map(|(_, object)| *object);
-        let first = nearest.next()?;
-        // Two objects with the same code, one an argument or left behind by an earlier call: which
-        // of them is called cannot be told, and a guess could name the wrong receiver.
-        nearest.all(|object| object == first).then_some(first)
-    }
-
-    /// What may be on the frame's value stack. Slots above its top are read too, as the top is known
-    /// only since 3.14: they can hold what was there before.
-    fn value_stack(&self, frame: &Frame) -> Result<Vec<Addr>> {
-        let code = frame.code.as_ref().map_err(Clone::clone)?;
-        let start = match self.layout.rules.frames {
-            Frames::Objects => self.pointer(frame.addr, &self.layout.frame.f_valuestack)?,
-            Frames::Interpreter { .. } => {
-                frame.addr + self.layout.iframe.localsplus.at()? + code.variables.len() as u64 * 8
-            }
-        };
-        let mut count = usize::try_from(code.stacksize.min(1 << 12)).unwrap_or(0);
-        // 3.14 saves the top before every call that can leave the evaluation function.
-        if let Ok(top) = self.pointer(frame.addr, &self.layout.iframe.stackpointer)
-            && top >= start
-        {
-            count = count.min(usize::try_from((top.0 - start.0) / 8).unwrap_or(0));
-        }
-        let tag = !self.layout.rules.stackref_tag;
-        let words = self.pointers(start, count)?;
-        Ok(words.into_iter().map(|w| Addr(w.0 & tag)).filter(|a| a.is_plausible()).collect())
-    }
-
-    /// The address of the C function behind a callable object.
-    fn c_code(&self, object: Addr) -> Option<u64> {
-        let layout = &self.layout;
-        let slot = match self.type_of(object).ok()?.kind {
-            Kind::CFunction => &layout.cfunction.m_ml,
-            Kind::MethodDescriptor => &layout.method_descr.d_method,
-            _ => return None,
-        };
-        let def = self.pointer(object, slot).ok()?;
-        self.pointer(def, &layout.method_def.ml_meth).ok().map(|a| a.0)
-    }
-}
-
-impl Objects {
     /// Whether a thread of 2.7 waits for the GIL: it is in `PyThread_acquire_lock`, called by what
     /// takes the GIL. The GIL is an ordinary lock there, so its caller tells; CPython's own script
     /// took every lock for the GIL.
@@ -182,6 +121,7 @@ impl Objects {
 
 #[cfg(test)]
 mod tests {
+    use super::super::frame::Frame;
     use super::*;
     use crate::error::Error;
 
