@@ -304,7 +304,8 @@ impl<'a> Answering<'a> {
         let (stack, index) = self.current()?;
         self.remark_namespace(&stack.frames[index]);
         let name = self.request.options.name.clone().unwrap_or_default();
-        let (scope, value) = super::path::resolve(&self.attached.objects, &stack.frames[index], &name)?;
+        let (scope, value) =
+            super::path::resolve(&self.attached.objects, &stack.frames[index], &name, self.request.style())?;
         let variable = self.variable(&Variable { name, value }, self.chars(16 * limits::VALUE_CHARS));
         let answer = model::Printed { scope: scope.word(), variable, diagnostics: self.diagnostics() };
         Ok(self.respond(&answer, |answer| text::printed(answer, &self.request.paint)))

@@ -3,8 +3,10 @@
 use crate::bytes::Addr;
 use crate::error::{Error, Result};
 use crate::limits;
+use crate::objects::repr::Style;
+use crate::objects::text::plain;
 use crate::objects::{Kind, Objects};
-use crate::stack::{Frame, Scope};
+use crate::stack::{Frame, Lookup, Scope};
 
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
@@ -17,11 +19,9 @@ enum Step {
 ///
 /// # Errors
 /// [`Error::User`] if it cannot be parsed or a part of it does not exist.
-pub fn resolve(objects: &Objects, frame: &Frame, path: &str) -> Result<(Scope, Addr)> {
+pub fn resolve(objects: &Objects, frame: &Frame, path: &str, style: Style) -> Result<(Scope, Addr)> {
     let (name, steps) = parse(path.trim())?;
-    let (scope, mut value) = objects
-        .lookup(frame, &name)?
-        .ok_or_else(|| Error::User(format!("'{}' not found", crate::objects::text::plain(&name))))?;
+    let (scope, mut value) = start(objects, frame, &name, style)?;
     let mut so_far = name;
     for step in steps {
         let (next, text) = match &step {
@@ -36,6 +36,23 @@ pub fn resolve(objects: &Objects, frame: &Frame, path: &str) -> Result<(Scope, A
         so_far.push_str(&text);
     }
     Ok((scope, value))
+}
+
+/// What the name at the start of a path means.
+fn start(objects: &Objects, frame: &Frame, name: &str, style: Style) -> Result<(Scope, Addr)> {
+    let (free, behind) = match objects.lookup(frame, name)? {
+        Lookup::Found(scope, value) => return Ok((scope, value)),
+        Lookup::Missing => return Err(Error::User(format!("'{}' not found", plain(name)))),
+        Lookup::Unbound { free, behind } => (free, behind),
+    };
+    // CPython's own script goes on to the globals.
+    if style == Style::Stock {
+        return behind.ok_or_else(|| Error::User(format!("'{}' not found", plain(name))));
+    }
+    let function = frame.code.as_ref().map_or("this function", |code| code.name.as_str());
+    let whose = if free { "of a function around" } else { "of" };
+    let behind = behind.map_or_else(String::new, |(scope, _)| format!(" (there is a {} of that name)", scope.word()));
+    Err(Error::User(format!("'{}' is a local variable {whose} {function} without a value{behind}", plain(name))))
 }
 
 fn item(objects: &Objects, container: Addr, step: &Step) -> Result<Option<Addr>> {
