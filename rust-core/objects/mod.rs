@@ -5,14 +5,18 @@
 
 pub mod attributes;
 pub mod code;
+mod descriptors;
 pub mod dict;
 pub mod lines;
+pub mod lookup;
+mod members;
 mod names;
 pub mod number;
 pub mod repr;
 pub mod sequence;
 pub mod set;
 pub mod text;
+pub mod value;
 
 use crate::bytes::Addr;
 use crate::error::{Error, Result};
@@ -133,13 +137,28 @@ pub struct Objects {
     types: RefCell<HashMap<Addr, Rc<Type>>>,
     codes: RefCell<HashMap<Addr, Rc<Code>>>,
     entries_left: Cell<usize>,
+    interpreter: Cell<Addr>,
 }
 
 impl Objects {
     /// A reader with nothing remembered.
     pub fn new(memory: Rc<Cache>, layout: Rc<Layout>, located: Rc<Located>) -> Objects {
         let entries_left = Cell::new(usize::MAX);
-        Objects { memory, layout, located, types: RefCell::default(), codes: RefCell::default(), entries_left }
+        let interpreter = Cell::new(Addr::NULL);
+        Objects {
+            memory,
+            layout,
+            located,
+            types: RefCell::default(),
+            codes: RefCell::default(),
+            entries_left,
+            interpreter,
+        }
+    }
+
+    /// Tells where an interpreter is: 3.12 and later keep the dicts of static types there.
+    pub fn set_interpreter(&self, addr: Addr) {
+        self.interpreter.set(addr);
     }
 
     /// Forgets what was remembered: the target has run.
@@ -331,6 +350,25 @@ impl Objects {
             "object" => Kind::Object,
             _ => return None,
         })
+    }
+
+    /// Whether a type was made by a `class` statement or a call of `type`. In C the module stands in
+    /// `tp_name` and not in the name (`PyType_FromSpec`); a class of Python has one name, whatever dots
+    /// are in it.
+    fn is_python_class(&self, ty: &Type) -> bool {
+        if !ty.heap {
+            return false;
+        }
+        let name = self.pointer(ty.addr, &self.layout.heap_type.ht_name).and_then(|name| self.name(name));
+        !name.is_ok_and(|name| name != ty.tp_name)
+    }
+
+    /// Runs `f` with a budget of table entries: a path may lead through many dicts.
+    pub fn bounded<T>(&self, f: impl FnOnce() -> T) -> T {
+        let before = self.entries_left.replace(limits::DICT_ENTRIES);
+        let result = f();
+        self.entries_left.set(before);
+        result
     }
 
     /// Takes `count` table entries from the budget of the value that is being shown.

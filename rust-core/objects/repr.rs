@@ -5,6 +5,7 @@
 //! deep, or one that contains itself, costs what the budget allows. An object that cannot be read
 //! costs a placeholder.
 
+use super::value::Value;
 use super::{Kind, Objects, Type, number, text};
 use crate::bytes::Addr;
 use crate::error::Result;
@@ -40,6 +41,8 @@ enum Work {
     Object(Addr),
     /// The value of an instance of a subclass, as if it were of the built-in base.
     Payload(Addr, Rc<Type>),
+    /// The attributes of an object, as a dict.
+    Namespace(Addr),
     Leave(Addr),
 }
 
@@ -71,6 +74,30 @@ impl Objects {
     /// The text of the object at `addr`, of at most `limit` characters (and the mark where it is
     /// cut). Never fails: what cannot be read is a placeholder.
     pub fn repr(&self, addr: Addr, limit: usize, style: Style) -> Repr {
+        self.written(Work::Object(addr), limit, style)
+    }
+
+    /// The text of a value, as [`Objects::repr`] gives that of an object.
+    pub fn repr_value(&self, value: &Value, limit: usize, style: Style) -> Repr {
+        let python2 = self.layout.rules.python2;
+        let text = match value {
+            Value::Object(addr) => return self.repr(*addr, limit, style),
+            Value::Namespace(addr) => return self.written(Work::Namespace(*addr), limit, style),
+            Value::Bound { function, receiver } => {
+                self.bound_repr(*function, *receiver).unwrap_or_else(|_| format!("<unreadable method of {receiver}>"))
+            }
+            Value::None => "None".to_owned(),
+            Value::Bool(value) => if *value { "True" } else { "False" }.to_owned(),
+            Value::Int(value) => value.to_string(),
+            Value::Float(value) => number::repr_float(*value),
+            Value::Text(points) if python2 => format!("u{}", text::repr_text(points, true, true)),
+            Value::Text(points) => text::repr_text(points, true, false),
+            Value::Bytes(bytes) => format!("{}{}", if python2 { "" } else { "b" }, text::repr_bytes(bytes, true)),
+        };
+        self.written(text.into(), limit, style)
+    }
+
+    fn written(&self, work: Work, limit: usize, style: Style) -> Repr {
         let limit = limit.min(limits::VALUE_CHARS_MAX);
         let entries = self.entries_left.replace(limits::REPR_ENTRIES);
         let mut writer = Writer {
@@ -79,7 +106,7 @@ impl Objects {
             out: String::new(),
             chars: 0,
             limit,
-            work: vec![Work::Object(addr)],
+            work: vec![work],
             active: HashSet::new(),
             abridged: false,
         };
@@ -111,6 +138,11 @@ impl Writer<'_> {
                     self.active.remove(&addr);
                 }
                 Work::Object(addr) => self.object(addr),
+                Work::Namespace(addr) => {
+                    if self.namespace(addr).is_err() {
+                        self.then(["<unreadable>".into()]);
+                    }
+                }
                 Work::Payload(addr, ty) => {
                     if self.value(addr, &ty).is_err() {
                         self.then(["<unreadable>".into()]);
@@ -312,14 +344,11 @@ impl Writer<'_> {
             }
             Kind::Method => {
                 let receiver = objects.pointer(addr, &layout.method.im_self)?;
-                let name = objects
-                    .pointer(addr, &layout.method.im_func)
-                    .map_or_else(|_| "?".to_owned(), |f| objects.callable_name(f));
+                let function = objects.pointer(addr, &layout.method.im_func).unwrap_or_default();
                 if receiver.is_null() {
-                    format!("<unbound method {name} at remote {addr}>")
+                    format!("<unbound method {} at remote {addr}>", objects.callable_name(function))
                 } else {
-                    let receiver_type = objects.type_of(receiver)?;
-                    format!("<bound method {name} of {} object at remote {receiver}>", receiver_type.tp_name)
+                    objects.bound_repr(function, receiver)?
                 }
             }
             Kind::CFunction => objects.builtin_repr(addr)?,
@@ -385,6 +414,20 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// The attributes of an object as the dict that Python would make of them.
+    fn namespace(&mut self, addr: Addr) -> Result<()> {
+        let ty = self.objects.type_of(addr)?;
+        let most = self.items_room() / 6 + 1;
+        let mut items = Vec::new();
+        self.objects.attributes_each(addr, &ty, &mut |key, value| {
+            items.push((key, value));
+            items.len() < most
+        })?;
+        // Not marked as being written: the object itself is not.
+        self.dict_items(items);
+        Ok(())
+    }
+
     fn dict(&mut self, addr: Addr, most: usize) -> Result<()> {
         if !self.enter(addr) {
             self.then(["{...}".into()]);
@@ -392,6 +435,11 @@ impl Writer<'_> {
         }
         let (items, _) = self.objects.dict(addr, most)?;
         self.work.push(Work::Leave(addr));
+        self.dict_items(items);
+        Ok(())
+    }
+
+    fn dict_items(&mut self, items: Vec<(Addr, Addr)>) {
         self.work.push("}".into());
         for (i, (key, value)) in items.into_iter().enumerate().rev() {
             self.work.extend([Work::Object(value), ": ".into(), Work::Object(key)]);
@@ -400,7 +448,6 @@ impl Writer<'_> {
             }
         }
         self.work.push("{".into());
-        Ok(())
     }
 
     fn exception(&mut self, addr: Addr, ty: &Type) -> Result<()> {
