@@ -12,7 +12,7 @@ NAMES = ("2.7-pyenv", "3.8-pyenv", "3.11-deb-stripped", "3.13-pyenv", "3.15-deb-
 SCENE = os.path.join(paths.TARGETS, "print_scene.py")
 HEX = "0x[0-9a-f]+"
 # In the order in which the scene starts them, behind the main thread.
-THREADS = ("private", "unbound", "zoo")
+THREADS = ("kinds", "private", "unbound", "zoo")
 
 
 def pytest_generate_tests(metafunc):
@@ -247,6 +247,59 @@ def test_keys_that_are_not_there(case):
         assert len(error.splitlines()) == 1, error
         wanted = "slices are not supported: type one index" if ":" in path else "is no name and no path such as "
         assert wanted in error, error
+
+
+def test_values_as_python_writes_them(case, tmp_path):
+    questions = same("dates moments times spans zones folded deques moments[0] dates[0]")
+    questions.update(same(
+        "moments[2].year moments[2].month moments[2].day moments[2].hour moments[2].minute moments[2].second "
+        "moments[2].microsecond moments[0].tzinfo times[1].hour times[2].second dates[0].day spans[4].days "
+        "spans[4].seconds spans[4].microseconds moment.year"))
+    if not case.old:
+        # Python 2 has them as a class written in Python.
+        questions.update(same("decimals colours zones[4].tzinfo folded[0].fold colours[0].name colours[0].value "
+                              "colours[3].value colours[3].name Colour.NESTED.value"))
+    check_equal(case, "kinds", questions, tmp_path)
+
+
+def test_instances_with_a_better_form(case):
+    names = ["zoned", "moment", "money", "deque_child", "point", "child", "empty", "version", "default", "no_factory",
+             "default_child", "partial", "ordered", "odd"]
+    found = case.print("kinds", names)
+    at = rf" at remote {HEX}>"
+    kind = "type" if case.old else "class"
+    wanted = {
+        "zoned": rf"datetime\.datetime\(2026, 11, 25, 13, 0, tzinfo=<Zone{at}\)",
+        "moment": rf"<Moment\(datetime\.datetime\(2026, 11, 25, 13, 5\)\){at}",
+        "money": rf"<Money\(Decimal\('1\.5'\)\){at}",
+        "deque_child": rf"<Queue\(deque\(\[1\], maxlen=3\)\){at}",
+        "point": rf"<Point\(x=10, y='why'\){at}",
+        "child": rf"<NamedChild\(x=1, y=\[2\], note='more'\){at}",
+        "empty": rf"<Empty\(\(\)\){at}",
+        "version": rf"<sys\.version_info\(major={case.minor[0]}, minor={case.minor[1]}, micro=\d+, .*\){at}",
+        "default": rf"<collections\.defaultdict\(<{kind} 'list'>, \{{'k': \[1\]\}}\){at}",
+        "no_factory": rf"<collections\.defaultdict\(None, \{{'k': 1\}}\){at}",
+        "default_child": rf"<Default\(<{kind} 'int'>, \{{'k': 1\}}\){at}",
+        "partial": rf"<functools\.partial\(<{kind} 'int'>, '11', base=2\){at}",
+        "ordered": rf"<(collections\.)?OrderedDict\(\{{'a': 2, 'm': 3, 'z': 1\}}, note='an attribute'\){at}",
+    }
+    if case.old:
+        del wanted["money"]  # a class written in Python
+        wanted["version"] = rf"<sys\.version_info{at}"  # no tuple yet
+    for name, pattern in wanted.items():
+        text = found[name][0]
+        assert re.fullmatch(f"local '{name}' = {pattern}", text), text
+    odd = found["odd"][0]
+    for part in ("5=6", "None=7", "(1, 'a')=8", "name=9"):
+        assert re.search(rf"[(,] ?{re.escape(part)}[,)]", odd), odd
+
+
+def test_classes_with_the_names_of_c_types(case):
+    found = case.print("kinds", [f"fakes[{number}]" for number in range(6)])
+    names = ("collections.deque", "datetime.datetime", "decimal.Decimal", "datetime.timedelta",
+             "collections.defaultdict", "functools.partial")
+    for name, (text, error) in zip(names, found.values(), strict=True):
+        assert re.fullmatch(rf"local 'fakes\[\d\]' = <{name} at remote {HEX}>", text), text + error
 
 
 def plain(text):

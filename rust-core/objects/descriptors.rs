@@ -202,6 +202,9 @@ impl Objects {
             }
             ("int" | "long" | "bool", "imag") => Ok(Value::Int(0).into()),
             ("int" | "long" | "bool", "denominator") => Ok(Value::Int(1).into()),
+            (_, name) if matches!(ty.kind, Kind::Date | Kind::Time | Kind::DateTime) => {
+                Ok(self.datetime_field(receiver, ty.kind, name)?.map_or(Attribute::Opaque, Attribute::Value))
+            }
             ("float", "real") => Ok(Value::Float(self.float(receiver)?).into()),
             ("float", "imag") => Ok(Value::Float(0.0).into()),
             _ => Ok(Attribute::Opaque),

@@ -32,6 +32,8 @@ pub enum Attribute {
 /// What the classes of an object have under a name.
 struct InClasses {
     found: Option<Addr>,
+    /// The class that has it.
+    owner: Option<Addr>,
     /// The dict of every class could be read.
     complete: bool,
 }
@@ -65,6 +67,15 @@ impl Objects {
         let class = self.in_classes(ty.addr, name)?;
         let descriptor = class.found.map(|found| Ok((found, self.describes(found)?))).transpose()?;
         if let Some((found, (true, true))) = descriptor {
+            // Enum's own properties hand out a field.
+            if matches!(name, "name" | "value")
+                && let Some((name_, value)) = self.enum_member(addr, &ty)
+                && class
+                    .owner
+                    .is_some_and(|owner| self.type_at(owner).is_ok_and(|ty| self.class_name(&ty) == "enum.Enum"))
+            {
+                return Ok(Attribute::Value(Value::Object(if name == "name" { name_ } else { value })));
+            }
             return self.described(found, Some(addr), ty.addr);
         }
         if let Some(value) = self.own_attribute(addr, &ty, name)? {
@@ -221,10 +232,10 @@ impl Objects {
                 continue;
             };
             if let Some(value) = self.dict_get(dict, name)? {
-                return Ok(InClasses { found: Some(value), complete });
+                return Ok(InClasses { found: Some(value), owner: Some(class), complete });
             }
         }
-        Ok(InClasses { found: None, complete })
+        Ok(InClasses { found: None, owner: None, complete })
     }
 
     /// The dict of the class at `class`, if it can be found.

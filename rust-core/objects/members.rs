@@ -47,7 +47,7 @@ const RELATIVE: u64 = 8;
 pub(super) struct Member {
     name: Addr,
     code: u64,
-    offset: u64,
+    pub(super) offset: u64,
 }
 
 /// What a member says.
@@ -160,7 +160,7 @@ impl Objects {
 
     /// The members of the class at `class` itself. A heap type's lie behind the type object, or where
     /// `tp_members` says.
-    fn members(&self, class: Addr) -> Result<Vec<Member>> {
+    pub(super) fn members(&self, class: Addr) -> Result<Vec<Member>> {
         let mut all = Vec::new();
         let Some(table) = self.pointer(class, &self.layout.ty.tp_members)?.non_null() else { return Ok(all) };
         let size = self.layout.member_def.size.at()?;
@@ -176,7 +176,7 @@ impl Objects {
         Ok(all)
     }
 
-    fn member_name(&self, member: &Member) -> Result<String> {
+    pub(super) fn member_name(&self, member: &Member) -> Result<String> {
         Ok(super::text::plain(&self.memory.c_string(member.name)?))
     }
 }

@@ -5,8 +5,12 @@
 
 pub mod attributes;
 pub mod code;
+mod datetime;
+mod decimal;
 mod descriptors;
 pub mod dict;
+mod instances;
+mod kinds;
 pub mod lines;
 pub mod lookup;
 mod members;
@@ -25,57 +29,11 @@ use crate::limits;
 use crate::locate::Located;
 use crate::process::Cache;
 use code::Code;
+pub use kinds::Kind;
+use kinds::inherited;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
-
-/// What an object is, as far as decoding it goes. Subclasses are of the kind of their nearest
-/// built-in base.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(missing_docs)] // the names are those of Python's types
-pub enum Kind {
-    None,
-    Ellipsis,
-    NotImplemented,
-    Bool,
-    /// `int` of Python 2.
-    Int2,
-    Int,
-    Float,
-    Complex,
-    /// `str` of Python 2: bytes.
-    Str2,
-    /// `unicode` of Python 2.
-    Unicode2,
-    Str,
-    Bytes,
-    Bytearray,
-    Tuple,
-    List,
-    Dict,
-    Set,
-    Frozenset,
-    Deque,
-    Exception,
-    Type,
-    /// A class without `object` as its base, in Python 2.
-    OldClass,
-    /// An instance of such a class.
-    OldInstance,
-    Function,
-    Method,
-    CFunction,
-    MethodDescriptor,
-    WrapperDescriptor,
-    MethodWrapper,
-    Module,
-    Cell,
-    Code,
-    Frame,
-    Generator,
-    Slice,
-    Object,
-}
 
 /// Type flags of CPython (`Include/object.h`).
 mod flag {
@@ -298,71 +256,6 @@ impl Objects {
         })
     }
 
-    /// The kind that a type itself stands for. Static types of the interpreter's image go by their
-    /// name; so do the few C types of extension modules, which carry their module in `tp_name` (a
-    /// class written in Python never does).
-    fn builtin_kind(&self, addr: Addr, ty: &Type) -> Option<Kind> {
-        if addr == self.located.type_type {
-            return Some(Kind::Type);
-        }
-        if ty.tp_name == "collections.deque" {
-            return Some(Kind::Deque);
-        }
-        if ty.heap || self.located.statics.name(addr).is_none() {
-            return None;
-        }
-        let python2 = self.layout.rules.python2;
-        Some(match ty.tp_name.as_str() {
-            "NoneType" => Kind::None,
-            "ellipsis" => Kind::Ellipsis,
-            "NotImplementedType" => Kind::NotImplemented,
-            "bool" => Kind::Bool,
-            "int" if python2 => Kind::Int2,
-            "int" | "long" => Kind::Int,
-            "float" => Kind::Float,
-            "complex" => Kind::Complex,
-            "str" if python2 => Kind::Str2,
-            "unicode" => Kind::Unicode2,
-            "str" => Kind::Str,
-            "bytes" => Kind::Bytes,
-            "bytearray" => Kind::Bytearray,
-            "tuple" => Kind::Tuple,
-            "list" => Kind::List,
-            "dict" => Kind::Dict,
-            "set" => Kind::Set,
-            "frozenset" => Kind::Frozenset,
-            "BaseException" | "exceptions.BaseException" => Kind::Exception,
-            "classobj" => Kind::OldClass,
-            "instance" => Kind::OldInstance,
-            "function" => Kind::Function,
-            "method" => Kind::Method,
-            "instancemethod" if python2 => Kind::Method,
-            "builtin_function_or_method" | "builtin_method" => Kind::CFunction,
-            "method_descriptor" | "classmethod_descriptor" => Kind::MethodDescriptor,
-            "wrapper_descriptor" => Kind::WrapperDescriptor,
-            "method-wrapper" => Kind::MethodWrapper,
-            "module" => Kind::Module,
-            "cell" => Kind::Cell,
-            "code" => Kind::Code,
-            "frame" => Kind::Frame,
-            "generator" | "coroutine" | "async_generator" => Kind::Generator,
-            "slice" => Kind::Slice,
-            "object" => Kind::Object,
-            _ => return None,
-        })
-    }
-
-    /// Whether a type was made by a `class` statement or a call of `type`. In C the module stands in
-    /// `tp_name` and not in the name (`PyType_FromSpec`); a class of Python has one name, whatever dots
-    /// are in it.
-    fn is_python_class(&self, ty: &Type) -> bool {
-        if !ty.heap {
-            return false;
-        }
-        let name = self.pointer(ty.addr, &self.layout.heap_type.ht_name).and_then(|name| self.name(name));
-        !name.is_ok_and(|name| name != ty.tp_name)
-    }
-
     /// Runs `f` with a budget of table entries: a path may lead through many dicts.
     pub fn bounded<T>(&self, f: impl FnOnce() -> T) -> T {
         let before = self.entries_left.replace(limits::DICT_ENTRIES);
@@ -398,14 +291,5 @@ fn width(width: u32) -> usize {
     match width {
         1..=8 => width as usize,
         _ => 8,
-    }
-}
-
-/// A subclass is of the kind of its base, except where there is one object of the type and no
-/// subclass can be.
-fn inherited(kind: Kind) -> Kind {
-    match kind {
-        Kind::None | Kind::Ellipsis | Kind::NotImplemented => Kind::Object,
-        kind => kind,
     }
 }

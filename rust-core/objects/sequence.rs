@@ -56,6 +56,15 @@ impl Objects {
         Ok((items, len))
     }
 
+    /// The length that the deque at `addr` is limited to, if it is.
+    ///
+    /// # Errors
+    /// [`Error::Fault`].
+    pub fn deque_bound(&self, addr: Addr) -> Result<Option<u64>> {
+        let most = self.int(addr, &self.layout.deque.maxlen)?;
+        Ok(u64::try_from(most).ok())
+    }
+
     /// Start, step and length of a `range` (of Python 2: `xrange`) of numbers that 128 bits hold.
     ///
     /// # Errors

@@ -11,6 +11,8 @@ from __future__ import print_function
 
 import array
 import collections
+import datetime
+import decimal
 import functools
 import json
 import os
@@ -19,6 +21,11 @@ import threading
 import time
 
 import truthlib
+
+try:
+    import enum
+except ImportError:  # Python 2.7
+    enum = None
 
 PY2 = sys.version_info[0] == 2
 
@@ -173,6 +180,85 @@ def zoo(park):
     return locals()
 
 
+if enum:
+    class Colour(enum.Enum):
+        RED = 1
+        NAMED = "text"
+        NESTED = (1, [2])
+
+    class Level(enum.IntEnum):
+        LOW = 7
+
+    class Perm(enum.Flag):
+        READ = 4
+
+
+class Zone(datetime.tzinfo):
+    def utcoffset(self, when):
+        return datetime.timedelta(hours=2)
+
+
+class Moment(datetime.datetime):
+    pass
+
+
+class Money(decimal.Decimal):
+    pass
+
+
+class Queue(collections.deque):
+    pass
+
+
+class Default(collections.defaultdict):
+    pass
+
+
+class NamedChild(Point):
+    pass
+
+
+def kinds(park):
+    D, T, DT, TD = datetime.date, datetime.time, datetime.datetime, datetime.timedelta
+    dates = [D(2026, 11, 25), D.min, D.max]
+    moments = [DT(2026, 11, 25, 13, 0), DT(2026, 11, 25, 13, 0, 7), DT(2026, 11, 25, 13, 0, 0, 5), DT.min, DT.max]
+    times = [T(0, 0), T(13, 5), T(13, 5, 9), T(13, 5, 0, 999999), T.max]
+    spans = [TD(0), TD(1), TD(0, 1), TD(0, 0, 1), TD(1, 2, 3), TD(-1, 5), TD.min, TD.max, TD(3, 0, 4)]
+    zones, folded = [], []
+    if not PY2:
+        zones = [datetime.timezone.utc, datetime.timezone(TD(hours=-5)), datetime.timezone(TD(seconds=3600), "CET"),
+                 datetime.timezone(TD(0), "zero"), DT(2026, 11, 25, tzinfo=datetime.timezone.utc),
+                 T(1, 2, tzinfo=datetime.timezone(TD(minutes=30)))]
+        folded = [DT(2026, 10, 25, 2, 30, fold=1), T(2, 30, fold=1, tzinfo=datetime.timezone.utc),
+                  DT(2026, 10, 25, 2, 30, fold=1, tzinfo=datetime.timezone.utc), T(2, 30, fold=1)]
+    zoned, moment = DT(2026, 11, 25, 13, tzinfo=Zone()), Moment(2026, 11, 25, 13, 5)
+    texts = ("0", "-0", "1.10", "-12.345", "1E+3", "1E-7", "0.000001", "0E-7", "0E+2", "Infinity", "-Infinity", "NaN",
+             "sNaN", "NaN123", "-sNaN4", "123456789012345678901234567890.5", "1E+400000", "0.00",
+             "9" * 100, "1" + "0" * 60)
+    decimals = [decimal.Decimal(text) for text in texts]
+    money = Money("1.5")
+    deques = [collections.deque(), collections.deque([], 0), collections.deque([1, 2, 3], maxlen=5),
+              collections.deque([1]), collections.deque([1, 2], 2)]
+    deque_child = Queue([1], 3)
+    point, child, empty = Point(10, "why"), NamedChild(1, [2]), collections.namedtuple("Empty", "")()
+    child.note = "more"
+    version = sys.version_info
+    colours = [Colour.RED, Colour.NAMED, Colour.NESTED, Level.LOW, Perm.READ] if enum else []
+    default, no_factory = collections.defaultdict(list, k=[1]), collections.defaultdict(None, k=1)
+    default_child = Default(int, k=1)
+    partial = functools.partial(int, "11", base=2)
+    ordered = collections.OrderedDict([("z", 1), ("a", 2), ("m", 3)])
+    ordered["z"] = ordered.pop("z")
+    ordered.note = "an attribute"
+    # Python classes with the names of C types.
+    fakes = [type(name, (), {})() for name in ("collections.deque", "datetime.datetime", "decimal.Decimal",
+                                               "datetime.timedelta", "collections.defaultdict", "functools.partial")]
+    odd = Plain()
+    odd.__dict__.update({5: 6, None: 7, (1, "a"): 8, "name": 9})
+    park(1000000)
+    return locals()
+
+
 def describe(expression, frame):
     try:
         value = eval(expression, frame.f_globals, dict(frame.f_locals))
@@ -204,7 +290,7 @@ def main():
         scene.wait()
 
 
-SCENES = {"private": lambda park: Prop().park_here(park), "unbound": unbound, "zoo": zoo}
+SCENES = {"kinds": kinds, "private": lambda park: Prop().park_here(park), "unbound": unbound, "zoo": zoo}
 
 if __name__ == "__main__":
     main()
