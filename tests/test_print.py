@@ -302,6 +302,37 @@ def test_classes_with_the_names_of_c_types(case):
         assert re.fullmatch(rf"local 'fakes\[\d\]' = <{name} at remote {HEX}>", text), text + error
 
 
+def test_completion_of_attributes(case):
+    typed = ["prop.", "prop.pl", "prop.__cl", "prop.__class__.", "slotted.", "keys[3]['deep'].app", "nosuch.",
+             "prop.nosuch.", "prop.method.__na", "os.path.se", "old_child.", "point.", "prop.plain", "functio"]
+    answers = case.ask("zoo", *(f"complete py-print {text}" for text in typed))
+    found = {}
+    for text, answer in zip(typed, answers, strict=True):
+        assert not answer.error.strip(), answer.error
+        found[text] = [line.removeprefix("py-print ") for line in answer.text.splitlines()]
+    names = {"prop.plain", "prop.cached", "prop.computed", "prop.static", "prop.of_class", "prop.method", "prop.kind",
+             "prop._Prop__secret", "prop._Base__secret", "prop.park_here"}
+    assert set(found["prop."]) == names
+    assert found["prop.pl"] == found["prop.plain"] == ["prop.plain"]
+    assert found["prop.__cl"] == ["prop.__class__"]
+    assert {"prop.__class__.kind", "prop.__class__.mro"} <= set(found["prop.__class__."])
+    assert set(found["slotted."]) == {"slotted.left", "slotted.right", "slotted._Slotted__hidden"}
+    assert found["keys[3]['deep'].app"] == ["keys[3]['deep'].append"]
+    assert found["nosuch."] == found["prop.nosuch."] == []
+    assert "prop.method.__name__" in found["prop.method.__na"]
+    assert "os.path.sep" in found["os.path.se"]
+    assert set(found["old_child."]) == {"old_child.value", "old_child.kind", "old_child.method"}
+    assert {"point.x", "point.y"} <= set(found["point."])
+    assert found["functio"] == ["function"]
+
+
+def test_without_a_name(case):
+    alone, _, stock = case.ask("zoo", "py-print", "set pyext style stock", "py-print")
+    assert alone.error.strip() == "py-print: which name or path, such as self.pool[0]? Type: help py-print"
+    assert not alone.text
+    assert stock.text.strip() == "'' not found"
+
+
 def plain(text):
     """As the answers write what was typed."""
     return "".join(c if " " <= c <= "~" else f"\\x{ord(c):02x}" for c in text)

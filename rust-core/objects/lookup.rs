@@ -187,15 +187,7 @@ impl Objects {
             _ => {}
         }
         let mut hooked = false;
-        let mut classes = vec![class];
-        let mut seen = 0;
-        while let Some(class) = classes.pop()
-            && seen < OLD_BASES
-        {
-            seen += 1;
-            if self.type_of(class)?.kind != Kind::OldClass {
-                continue;
-            }
+        for class in self.old_classes(class)? {
             let dict = self.pointer(class, &class_fields.cl_dict)?;
             if let Some(found) = self.dict_get(dict, name)? {
                 return if self.describes(found)?.0 {
@@ -205,10 +197,26 @@ impl Objects {
                 };
             }
             hooked |= receiver.is_some() && self.dict_get(dict, "__getattr__")?.is_some();
-            let (bases, _) = self.tuple(self.pointer(class, &class_fields.cl_bases)?, OLD_BASES)?;
-            classes.extend(bases.into_iter().rev());
         }
         Ok(if hooked { Attribute::Hooked } else { Attribute::Missing })
+    }
+
+    /// An old class and its bases, in the order in which attributes are looked up: depth first.
+    pub(super) fn old_classes(&self, class: Addr) -> Result<Vec<Addr>> {
+        let mut all = Vec::new();
+        let mut next = vec![class];
+        while let Some(class) = next.pop()
+            && all.len() < OLD_BASES
+        {
+            // Other kinds of classes may be bases too: they say nothing here.
+            if self.type_of(class)?.kind != Kind::OldClass {
+                continue;
+            }
+            all.push(class);
+            let (bases, _) = self.tuple(self.pointer(class, &self.layout.class.cl_bases)?, OLD_BASES)?;
+            next.extend(bases.into_iter().rev());
+        }
+        Ok(all)
     }
 
     /// The classes along the mro of the class at `class`, itself first.
@@ -295,15 +303,20 @@ impl Objects {
             Kind::Module => {
                 self.pointer(addr, &self.layout.module.md_dict).and_then(|dict| self.dict_each(dict, &mut add))
             }
-            Kind::Type | Kind::OldClass => {
-                classes.extend(self.classes(addr).unwrap_or_else(|_| vec![addr]));
+            Kind::Type => {
+                classes.extend(self.classes(addr).unwrap_or_default());
+                Ok(())
+            }
+            Kind::OldClass => {
+                classes.extend(self.old_classes(addr).unwrap_or_default());
                 Ok(())
             }
             Kind::OldInstance => self
                 .pointer(addr, &self.layout.instance.in_dict)
                 .and_then(|dict| self.dict_each(dict, &mut add))
                 .and_then(|()| self.pointer(addr, &self.layout.instance.in_class))
-                .map(|class| classes.push(class)),
+                .and_then(|class| self.old_classes(class))
+                .map(|old| classes.extend(old)),
             _ => self.attributes_each(addr, &ty, &mut add),
         };
         if !matches!(ty.kind, Kind::OldInstance | Kind::OldClass) {

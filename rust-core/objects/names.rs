@@ -70,7 +70,9 @@ impl Objects {
     pub fn class_names(&self, addr: Addr) -> Vec<String> {
         let Ok(ty) = self.type_of(addr) else { return Vec::new() };
         if ty.kind == Kind::OldInstance {
-            return vec![self.short_type_name(addr, &ty)];
+            let classes = self.pointer(addr, &self.layout.instance.in_class).and_then(|class| self.old_classes(class));
+            let name = |class| self.pointer(class, &self.layout.class.cl_name).and_then(|name| self.name(name)).ok();
+            return classes.unwrap_or_default().into_iter().filter_map(name).collect();
         }
         let class = if ty.kind == Kind::Type { addr } else { ty.addr };
         let classes = self.classes(class).unwrap_or_default();

@@ -322,6 +322,10 @@ impl<'a> Answering<'a> {
         let (stack, index) = self.current()?;
         let frame = &stack.frames[index];
         let objects = &self.attached.objects;
+        let typed = self.request.options.name.as_deref().unwrap_or("");
+        if let Some(names) = super::path::complete(objects, frame, typed, self.request.style()) {
+            return Ok(Response { data: serde_json::json!(names), ..Response::default() });
+        }
         let mut names: Vec<String> = objects.locals(frame)?.into_iter().map(|v| v.name).collect();
         for dict in [objects.frame_globals(frame), objects.frame_builtins(frame)] {
             let _ = objects.dict_each(dict?, &mut |key, _| {

@@ -35,6 +35,22 @@ pub fn resolve(objects: &Objects, frame: &Frame, path: &str, style: Style) -> Re
     })
 }
 
+/// What may stand for the attribute at the end of `typed`, with all that is before it; `None` where
+/// that is no attribute.
+pub fn complete(objects: &Objects, frame: &Frame, typed: &str, style: Style) -> Option<Vec<String>> {
+    let is_letter = |c: char| c.is_alphanumeric() || c == '_';
+    let head = typed.trim_end_matches(is_letter);
+    let path = head.strip_suffix('.')?;
+    let hidden = typed[head.len()..].starts_with("__");
+    let object = match resolve(objects, frame, path, style) {
+        Ok((_, Value::Object(addr) | Value::Bound { function: addr, .. })) => addr,
+        _ => return Some(Vec::new()),
+    };
+    let names = objects.bounded(|| objects.attribute_names(object, hidden));
+    // A name that no path can have is no help.
+    Some(names.iter().filter(|name| name.chars().all(is_letter)).map(|name| format!("{head}{name}")).collect())
+}
+
 /// What the name at the start of a path means.
 fn start(objects: &Objects, frame: &Frame, name: &str, style: Style) -> Result<(Scope, Addr)> {
     let mut found = objects.lookup(frame, name)?;
