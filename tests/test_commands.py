@@ -16,6 +16,7 @@ from rig import gdbrun, interpreters, paths, target
 NAMES = ("2.7-pyenv", "3.8-pyenv", "3.11-deb-stripped", "3.13-pyenv", "3.15-deb-stripped")
 SCENE = os.path.join(paths.TARGETS, "commands_scene.py")
 STATES = os.path.join(paths.TARGETS, "commands_states.py")
+INTERPRETERS = os.path.join(paths.TARGETS, "commands_interpreters.py")
 # In the order in which the scene starts them, behind the main thread.
 THREAD = {"nest": 2, "body": 3, "executed": 4, "values": 5}
 HEX = "0x[0-9a-f]+"
@@ -1045,6 +1046,44 @@ def test_threads_that_start_and_end(case):
     assert [frame.function for frame in frames_of(answers[1].text)].count(frame.split(" ")[0]) == 1
 
 
+# 3.7 and older have no module for it.
+WITH_INTERPRETERS = ("3.8-pyenv", "3.10-pyenv-stripped", "3.11-deb-stripped", "3.12-pyenv-stripped", "3.13-pyenv",
+                     "3.14-deb-stripped", "3.15-deb-stripped")
+
+
+@pytest.mark.parametrize("name", WITH_INTERPRETERS)
+def test_thread_in_a_subinterpreter(name):
+    """The frames of both interpreters are one stack, the one that really runs first."""
+    interpreter = some_interpreter(name)
+    with target.Target(interpreter, INTERPRETERS, "sleep") as scene:
+        answers = gdbrun.run(
+            ["thread 2", "py-bt", "py-print argument", "py-locals", "py-frame 2", "py-locals", "py-bt --limit 1",
+             "py-bt --json", "py-threads", "bt", "py-up 100", "py-down 100"], interpreter, pid=scene.pid)
+    no_error(answers[1:])
+    _, text, argument, locals_, _, outer, limited, as_json, threads, bt, _, down = answers
+    frames = frames_of(text.text)
+    assert [frame.index for frame in frames] == list(range(len(frames)))
+    assert [short(frame.function) for frame in frames[:3]] == ["inner", "<module>", "outer"]
+    assert frames[2].line == mark("outer", INTERPRETERS)
+    lines = text.text.splitlines()
+    assert lines[0] == "Interpreter 1:" and lines.count("Interpreter 0:") == 1
+    assert any(re.match(r"   <built-in method (?:run_string|exec) of module", line) for line in lines)
+    assert argument.text.strip() == "local 'argument' = 'from the subinterpreter'"
+    assert variables(locals_.text)["local"] == "['from the subinterpreter']"
+    assert "number" in variables(outer.text)
+    assert [short(frame.function) for frame in frames_of(limited.text)] == ["inner"]
+    assert f"(More frames follow: 1 of {len(frames)} shown.)" in limited.text
+    told = json.loads(as_json.text)["threads"]
+    assert [thread["interpreter"] for thread in told] == [1, 0]
+    assert [frame["index"] for thread in told for frame in thread["frames"] if frame["kind"] == "python"] == [
+        frame.index for frame in frames]
+    assert [row["Interp"] for row in table(threads.text)] == ["0", "1", "0"]
+    called = r"^#\d+ .*\binner \(argument='from the subinterpreter'\) at <(?:string|script)>:5$"
+    assert re.search(called, bt.text, re.MULTILINE)
+    assert re.search(r"\bouter \(", bt.text)
+    assert "in inner (" in down.text
+
+
 COLLECTING_WITHOUT_SYMBOLS = ("2.7-pyenv-stripped", "3.6-pyenv-stripped", "3.7-pyenv-stripped", "3.13-deb-stripped")
 
 
@@ -1055,3 +1094,63 @@ def test_state_collecting_garbage_without_symbols(name):
     with target.Target(interpreter, STATES, "sleep", ["sweeping"]) as states:
         answers = gdbrun.run(["py-threads"], interpreter, pid=states.pid)
     assert table(answers[0].text)[0]["State"] == "collecting garbage"
+
+
+# ---- as GDB's users type --------------------------------------------------------------------------------------------
+
+
+def test_bt_takes_what_gdbs_bt_takes(case):
+    two, full, wrong, negative, bt_full = case.ask("py-bt 2", "py-bt full", "py-bt some", "py-bt -3", "bt full",
+                                                   thread="nest")
+    assert [short(frame.function) for frame in frames_of(two.text)] == ["keyed", "work"]
+    assert "        shadowed = 'the local one'" in full.text.splitlines()
+    for answer in (wrong, negative):
+        assert "help py-bt" in answer.error and not answer.text.strip()
+    # GDB's own `bt full` has the locals of Python frames, and each argument once.
+    lines = [line.strip() for line in bt_full.text.splitlines()]
+    assert "shadowed = 'the local one'" in lines and "cell = {'item': 1}" in lines
+    assert not [line for line in lines if line.startswith("item = ")]
+
+
+def test_settings_are_listed():
+    answers = gdbrun.run(["show pyext", "set pyext", "set pyext nonsense", "show pyext nonsense"])
+    shown, listed, *wrong = answers
+    assert [line.split(":")[0] for line in shown.text.splitlines()] == ["style", "frame-filter"]
+    assert "set pyext style" in listed.text and "set pyext frame-filter" in listed.text
+    for answer in wrong:
+        assert "nonsense" in one_line(answer.error)
+
+
+def test_a_thread_that_runs():
+    """In non-stop mode a thread can be asked about while it runs: the answer says what it is worth."""
+    with target.Target(some_interpreter(), STATES, "sleep", ["busy"]) as states:
+        answers = gdbrun.run([f"attach {states.pid}", "continue -a &", "py-threads", "py-bt", "interrupt -a", "detach"],
+                             setup=["set non-stop on", "set mi-async on"])
+    threads, text = answers[2:4]
+    no_error([threads, text])
+    assert re.search(r"^note: .* these run \(thread 1, 2, 3, 4\)$", threads.text, re.MULTILINE), threads.text
+    assert re.search(r"^note: .* these run \(thread 1\)$", text.text, re.MULTILINE), text.text
+    assert "in busy_scene (" in text.text
+
+
+@pytest.mark.parametrize("name", ["2.7-pyenv", "3.8-pyenv", "3.10-pyenv-stripped", "3.13-pyenv"])
+def test_interpreters_life_from_the_first_to_the_last_line(name):
+    """Stopped before it starts and while it ends: a sentence each, and no table of half a world."""
+    interpreter = some_interpreter(name)
+    setup = [f"set environment {key} {value}" for key, value in interpreter.env.items()]
+    setup += ["set startup-with-shell off", "break main", "run -c pass"]
+    commands = ["py-bt", "py-threads", "py-info", "tbreak Py_Finalize", "continue", "py-bt", "py-bt --all", "py-locals"]
+    if interpreter.minor >= (3, 6):
+        commands[3] = "tbreak Py_FinalizeEx"
+    answers = gdbrun.run([*setup, *commands], interpreter, exe=interpreter.exe, start=True)[len(setup):]
+    before, after = answers[:3], answers[5:]
+    for answer in before[:2]:
+        assert "CPython is there" in answer.text + answer.error, f"{answer.command}: {answer.text}{answer.error}"
+        assert "start" in answer.text + answer.error
+    assert "There is no CPython" not in before[2].text + before[2].error
+    bt, every, locals_ = after
+    assert "runs no Python function" in one_line(bt.text + bt.error)
+    assert "no Python" in every.text
+    assert "runs no Python function" in one_line(locals_.text + locals_.error)
+    for answer in after:
+        assert "thread names" not in answer.text

@@ -10,12 +10,11 @@ import os
 import re
 import shutil
 import signal
-import struct
 import subprocess
 
 import conftest
 import pytest
-from rig import compare, gdbrun, interpreters, target
+from rig import compare, cores, gdbrun, interpreters, target
 
 NAMES = ("3.8-pyenv", "3.11-deb-stripped", "3.13-pyenv", "3.14-deb-stripped")
 COMMAND = "py-bt --all --locals --json"
@@ -29,43 +28,6 @@ def pytest_generate_tests(metafunc):
     conftest.parametrize_over(metafunc, "broken", NAMES)
 
 
-class Core:
-    """Bytes of a core at addresses of the process (PT_LOAD of its ELF header)."""
-
-    def __init__(self, path):
-        self.path = path
-        self.loads = []
-        with open(path, "rb") as core:
-            header = core.read(64)
-            assert header[:5] == b"\x7fELF\x02"
-            offset, = struct.unpack_from("<Q", header, 32)
-            size, count = struct.unpack_from("<HH", header, 54)
-            for number in range(count):
-                core.seek(offset + number * size)
-                kind, _, place, address, _, length, _, _ = struct.unpack("<IIQQQQQQ", core.read(56))
-                if kind == 1:
-                    self.loads.append((address, length, place))
-
-    def offset(self, address):
-        for start, length, place in self.loads:
-            if start <= address < start + length:
-                return place + address - start
-        raise AssertionError(f"{address:#x} is not in the core")
-
-    def word(self, address):
-        with open(self.path, "rb") as core:
-            core.seek(self.offset(address))
-            return struct.unpack("<Q", core.read(8))[0]
-
-    def poke(self, address, value):
-        """The word that was there."""
-        old = self.word(address)
-        with open(self.path, "r+b") as core:
-            core.seek(self.offset(address))
-            core.write(struct.pack("<Q", value))
-        return old
-
-
 class Broken:
     """A core, the truth about it, and its parts to overwrite."""
 
@@ -77,19 +39,14 @@ class Broken:
             self.truth = scene.testify()
             with open(scene.out + ".places") as source:
                 self.places = json.load(source)
-        self.core = Core(self.path)
+        self.core = cores.Core(self.path)
 
     def ask(self, *commands, core=None, exe=None):
         """The commands' answers; each must come in time."""
-        asked = []
-        for command in commands:
-            asked += ["python import time; pyext_test_start = time.monotonic()", command,
-                      "python print('%.3f' % (time.monotonic() - pyext_test_start))"]
-        answers = gdbrun.run(asked, self.interpreter, core=core or self.path, exe=exe)
-        for number, command in enumerate(commands):
-            seconds = float(answers[3 * number + 2].text)
-            assert seconds < PATIENCE, f"{command}: {seconds} s"
-        return answers[1::3]
+        answers = gdbrun.timed(commands, self.interpreter, core=core or self.path, exe=exe)
+        for answer in answers:
+            assert answer.seconds < PATIENCE, f"{answer.command}: {answer.seconds} s"
+        return answers
 
     def frame(self):
         """Address of the innermost frame of the thread "victims", and of its link to its caller.
@@ -112,14 +69,8 @@ def broken(request, tmp_path_factory):
 @pytest.fixture
 def poke(broken):
     """Overwrites words of the core, which come back when the test is over."""
-    old = []
-
-    def write(address, value):
-        old.append((address, broken.core.poke(address, value)))
-
-    yield write
-    for address, value in reversed(old):
-        broken.core.poke(address, value)
+    yield broken.core.poke
+    broken.core.restore()
 
 
 def the_json(answer):
@@ -182,11 +133,11 @@ def test_damaged_values(broken, poke):
 def test_damaged_values_one_by_one(broken):
     """Each alone: what one of them hides another might show."""
     for name, (offset, value) in DAMAGE.items():
-        old = broken.core.poke(broken.places[name] + offset, value)
+        broken.core.poke(broken.places[name] + offset, value)
         try:
             answer = broken.ask(COMMAND)[0]
         finally:
-            broken.core.poke(broken.places[name] + offset, old)
+            broken.core.restore()
         hit = {name, "nested"} if name == "bad_items" else {name}
         complaints = [line for line in differences(broken, answer)
                       if not any(re.search(rf"\bvictims: {one}: ", line) for one in hit)]

@@ -1,6 +1,6 @@
 #!/bin/bash
 # setup.sh [--all]: everything that `make test` needs, below ${PYEXT_CACHE:-PROJECT/.cache}; quick when it is done.
-#   packages      gdb, a C compiler, binutils, patchelf, zstd, libpython's static archive: by apt, only what is missing
+#   packages      gdb, gdbserver, a C compiler, binutils, patchelf, zstd, libpython's static archive: by apt, only what is missing
 #   venv/         pytest and the tools that the tests compare with (tests/requirements.txt)
 #   targets/      CPythons and GDBs of later releases (tools/targets.sh)
 #   made/         copies of interpreters: patched to run where they were unpacked, stripped, static, position independent
@@ -26,6 +26,7 @@ say() { echo "setup: $*"; }
 have_command() { command -v "$1" >/dev/null 2>&1; }
 missing_packages() {
   have_command gdb || echo gdb
+  have_command gdbserver || echo gdbserver
   have_command patchelf || echo patchelf
   have_command strip || echo binutils
   have_command gcc || echo gcc libc6-dev

@@ -61,6 +61,8 @@ class _Command(gdb.Command):
     @staticmethod
     def _synopsis(one):
         metavar = one.keywords.get("metavar")
+        if not one.flags[-1].startswith("-"):
+            return metavar
         return one.flags[-1] + (" " + metavar if metavar else "")
 
     def invoke(self, argument, from_tty):
@@ -70,6 +72,9 @@ class _Command(gdb.Command):
         try:
             with styles.typed(from_tty):
                 self.function(rest, **options)
+        except gdb.error as e:
+            # A lost connection, a thread that has just ended: GDB's own words, without a traceback.
+            raise gdb.GdbError("%s: %s" % (self.name, e))
         except native.Bug as e:
             raise gdb.GdbError("%s: %s\nThis is a bug of pyext; GDB and the process are not affected." % (self.name, e))
 

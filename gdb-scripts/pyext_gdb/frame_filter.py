@@ -3,6 +3,7 @@
 A C frame can run several Python frames (since 3.11); they share its level. The C frames between stay as they are.
 """
 
+import functools
 import itertools
 
 import gdb
@@ -11,8 +12,8 @@ from gdb.FrameDecorator import FrameDecorator
 from . import command, parameters, session, target, tokens
 
 
-class _Argument:
-    """An argument of a Python frame, for GDB."""
+class _Variable:
+    """An argument or a local variable of a Python frame, for GDB."""
 
     def __init__(self, name, text):
         self._name, self._text = name, text
@@ -27,9 +28,9 @@ class _Argument:
 class _PythonFrame(FrameDecorator):
     """A Python frame in the place of the C frame that runs it."""
 
-    def __init__(self, base, frame):
+    def __init__(self, base, frame, locals_of):
         super().__init__(base)
-        self.frame = frame
+        self.frame, self.locals_of = frame, locals_of
 
     def function(self):
         return command.for_gdb(self.frame["function"])
@@ -44,10 +45,11 @@ class _PythonFrame(FrameDecorator):
         return None
 
     def frame_args(self):
-        return [_Argument(name, text) for name, text in self.frame["args"]]
+        return [_Variable(name, text) for name, text in self.frame["args"]]
 
     def frame_locals(self):
-        return None
+        """GDB asks for these in `bt full` only."""
+        return [_Variable(name, text) for name, text in self.locals_of() if [name, text] not in self.frame["args"]]
 
 
 class _Filter:
@@ -70,10 +72,24 @@ class _Filter:
 
     def filter(self, frames):
         try:
-            python = {sp: list(group) for sp, group in session.ask("natives")["data"]}
+            python = _Python()
         except Exception:
             return frames  # no Python here, or it cannot be read: py-bt says why
-        return itertools.chain.from_iterable(_expand(frame, python) for frame in frames) if python else frames
+        return itertools.chain.from_iterable(_expand(frame, python) for frame in frames) if python.groups else frames
+
+
+class _Python:
+    """The Python frames of one backtrace, by the stack pointer of the C frame that runs them."""
+
+    def __init__(self):
+        self.groups = dict(session.ask("natives")["data"])
+        self._with_locals = None
+
+    def locals(self, sp, number):
+        """Name and text of the local variables of a frame; those of all frames are asked for once."""
+        if self._with_locals is None:
+            self._with_locals = dict(session.ask("natives", locals=True)["data"])
+        return self._with_locals[sp][number]["locals"]
 
 
 class _NativeFrame(FrameDecorator):
@@ -89,9 +105,13 @@ def _expand(frame, python):
     inferior = frame.inferior_frame()
     # What was inlined into the evaluation function, and what jumped to it, has its stack pointer too.
     if inferior.type() == gdb.NORMAL_FRAME:
-        group = python.get(target.stack_pointer(inferior))
+        sp = target.stack_pointer(inferior)
+        group = python.groups.get(sp)
         if group:
-            return [_PythonFrame(frame, one) for one in group]
+            return [
+                _PythonFrame(frame, one, functools.partial(python.locals, sp, number))
+                for number, one in enumerate(group)
+            ]
     return [_NativeFrame(frame)]
 
 

@@ -6,9 +6,22 @@ _parameters = {}
 
 
 class _Prefix(gdb.Command):
-    def __init__(self, name, doc):
+    """`show pyext` alone shows all settings; `set pyext` alone says what can be set."""
+
+    def __init__(self, word, doc):
         self.__doc__ = doc
-        super().__init__(name, gdb.COMMAND_DATA, gdb.COMPLETE_NONE, True)
+        self.word = word
+        super().__init__(word + " pyext", gdb.COMMAND_DATA, gdb.COMPLETE_NONE, True)
+
+    def invoke(self, argument, from_tty):
+        if argument:
+            text = 'Undefined %s pyext command: "%s". Type: help %s pyext'
+            raise gdb.GdbError(text % (self.word, argument, self.word))
+        if self.word == "set":
+            gdb.execute("help set pyext", from_tty)
+        for name in _parameters if self.word == "show" else ():
+            gdb.write("%s:  " % name)
+            gdb.execute("show pyext " + name, from_tty)
 
 
 class _Choice(gdb.Parameter):
@@ -34,8 +47,8 @@ def register():
             values[name] = gdb.parameter("pyext " + name) or default
         except (gdb.error, RuntimeError):
             values[name] = default
-    _Prefix("set pyext", "Set how pyext works.")
-    _Prefix("show pyext", "Show how pyext works.")
+    _Prefix("set", "Set how pyext works.")
+    _Prefix("show", "Show how pyext works.")
     _parameters["style"] = _Choice(
         "style",
         "style of the py-* commands.",

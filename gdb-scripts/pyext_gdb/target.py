@@ -113,7 +113,7 @@ def _describe(thread, native):
         frame = gdb.newest_frame()
     except gdb.error:
         frame = None  # it runs (non-stop), or its stack cannot be read at all
-    result = {"gdb": thread.num, "lwp": thread.ptid[1] or thread.ptid[2]}
+    result = {"gdb": thread.num, "lwp": thread.ptid[1] or thread.ptid[2], "running": thread.is_running()}
     if frame is not None:
         result.update(
             pthread=_pthread(thread, frame),

@@ -39,6 +39,8 @@ pub struct Image {
     pub data: Vec<(u64, u64)>,
     /// All segments in the target's addresses: (start, end).
     pub segments: Vec<(u64, u64)>,
+    /// Read-only segments in the target's addresses: (start, end, offset in the file).
+    pub constants: Vec<(u64, u64, u64)>,
     /// Sections with a name that was asked for, in the target's addresses: (name, start, size).
     pub sections: Vec<(String, Addr, u64)>,
     /// The separate debug file's name.
@@ -87,6 +89,11 @@ impl Image {
             verified: false,
             data: loads.iter().filter(|h| h.p_flags(endian).0 & elf::PF_W.0 != 0).map(|h| span(h)).collect(),
             segments: loads.iter().map(|h| span(h)).collect(),
+            constants: loads
+                .iter()
+                .filter(|h| h.p_flags(endian).0 & elf::PF_W.0 == 0)
+                .map(|h| (span(h).0, span(h).0.saturating_add(h.p_filesz(endian)), h.p_offset(endian)))
+                .collect(),
             sections: Vec::new(),
             debug_link: parsed.gnu_debuglink().ok().flatten().map(|(name, crc)| (name.to_vec(), crc)),
             symbols: HashMap::new(),

@@ -127,7 +127,7 @@ pub(super) fn live_basicsize(located: &Located, memory: &Cache, name: &str) -> O
     if name == if located.version.major == 2 { "str" } else { "instancemethod" } {
         return None;
     }
-    memory.uint(located.statics.get(name)? + located.header + 16, 8).ok()
+    memory.uint(located.static_type(name, memory)? + located.header + 16, 8).ok()
 }
 
 /// Fills `fields` from the column that fits best and returns its label; `None` if there is no

@@ -92,7 +92,7 @@ pub(super) fn verify(fields: &Fields, located: &Located, memory: &Cache) -> Veri
             continue;
         }
         if last.0 != ty {
-            let defs = located.statics.get(ty).and_then(|at| member_defs(fields, at, memory));
+            let defs = located.static_type(ty, memory).and_then(|at| member_defs(fields, at, memory));
             last = (ty, defs.unwrap_or_default());
         }
         let (Some((_, live)), Ok(ours)) = (last.1.iter().find(|(name, _)| name == attribute), slot.at()) else {

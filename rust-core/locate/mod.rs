@@ -57,6 +57,13 @@ pub struct Located {
     pub statics: Statics,
 }
 
+impl Located {
+    /// The static type called `name` (its `tp_name`).
+    pub fn static_type(&self, name: &str, memory: &Cache) -> Option<Addr> {
+        self.statics.get(name, &self.image, memory)
+    }
+}
+
 /// Symbols that say something about the runtime.
 fn wanted(name: &str) -> bool {
     matches!(
@@ -74,6 +81,7 @@ fn wanted(name: &str) -> bool {
             | "PyEval_RestoreThread"
             | "PyEval_AcquireThread"
     ) || is_eval_symbol(name)
+        || statics::is_symbol(name)
 }
 
 /// Names of the evaluation function, its LTO and PGO clones included.
@@ -131,6 +139,7 @@ pub fn locate(
     }
     all.sort_by_key(|(i, m)| (rank(*i, m), *i));
     let mut images = Vec::new();
+    let mut not_started = None;
     for (_, module) in &all {
         match open(module, memory, candidates) {
             Ok(image) => {
@@ -138,10 +147,12 @@ pub fn locate(
                 if image.symbol("PyPyType_Type").is_some() {
                     return Err(Error::NoPython(format!("{} is PyPy: pyext reads CPython only.", module.path)));
                 }
-                if let Some(type_type) = image.symbol("PyType_Type")
-                    && let Some(located) = from_type(image.clone(), type_type, Found::Symbol, memory)
-                {
-                    return Ok(located);
+                if let Some(type_type) = image.symbol("PyType_Type") {
+                    match from_type(image.clone(), type_type, Found::Symbol, memory) {
+                        Ok(located) => return Ok(located),
+                        Err(NoCPython::NoVersion) => not_started = Some(module.path.clone()),
+                        Err(NoCPython::NoType) => {}
+                    }
                 }
                 images.push(image);
             }
@@ -153,11 +164,19 @@ pub fn locate(
     }
     let images_empty = !images.iter().any(|i| i.path.contains("python"));
     for image in images {
-        if let Some((type_type, _)) = scan_type_type(&image, memory)
-            && let Some(located) = from_type(image, type_type, Found::Structure, memory)
-        {
-            return Ok(located);
+        let Some((type_type, _)) = scan_type_type(&image, memory) else { continue };
+        let path = image.path.clone();
+        match from_type(image, type_type, Found::Structure, memory) {
+            Ok(located) => return Ok(located),
+            Err(NoCPython::NoVersion) => not_started = Some(path),
+            Err(NoCPython::NoType) => {}
         }
+    }
+    if let Some(path) = not_started {
+        return Err(Error::NoPython(format!(
+            "CPython is there ({path}) and does not say which version it is: it has not started yet, or its memory is \
+             missing."
+        )));
     }
     let suspects: Vec<_> = all.iter().filter(|(i, m)| rank(*i, m) < 3 && m.path.contains("python")).collect();
     if let Some((_, module)) = suspects.first().filter(|_| images_empty) {
@@ -170,16 +189,24 @@ pub fn locate(
     Err(Error::NoPython("There is no CPython in this target (no image has a type object that is its own type).".into()))
 }
 
+/// Why an image is not taken for CPython's.
+enum NoCPython {
+    /// There is no type object that is its own type.
+    NoType,
+    /// There is one, and no version. 2.7 to 3.10 write the text of it when they start.
+    NoVersion,
+}
+
 /// Completes what is known once `PyType_Type` is.
-fn from_type(image: Image, type_type: Addr, found: Found, memory: &Cache) -> Option<Located> {
-    let header = header_size(type_type, memory)?;
+fn from_type(image: Image, type_type: Addr, found: Found, memory: &Cache) -> std::result::Result<Located, NoCPython> {
+    let header = header_size(type_type, memory).ok_or(NoCPython::NoType)?;
     let (runtime, offsets_version) = find_runtime(&image, memory);
     let version = match offsets_version {
         Some(hex) => Version::from_hex(hex, Found::Cookie),
-        None => version::find(&image, memory)?,
+        None => version::find(&image, memory).ok_or(NoCPython::NoVersion)?,
     };
-    let statics = Statics::scan(&image, type_type, header, memory);
-    Some(Located {
+    let statics = Statics::new(&image, type_type, header, memory);
+    Ok(Located {
         version,
         has_debug_offsets: offsets_version.is_some(),
         runtime,

@@ -210,7 +210,17 @@ impl Objects {
         let positional = self.uint(addr, &fields.co_argcount)?;
         let keyword = if fields.co_kwonlyargcount.exists() { self.uint(addr, &fields.co_kwonlyargcount)? } else { 0 };
         let stars = u64::from(flags & VARARGS != 0) + u64::from(flags & VARKEYWORDS != 0);
-        let count = usize::try_from(positional.saturating_add(keyword).saturating_add(stars)).unwrap_or(usize::MAX);
-        Ok(variables.iter().take(count).map(|v| v.name.clone()).collect())
+        let size = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        let mut names: Vec<String> = variables
+            .iter()
+            .take(size(positional.saturating_add(keyword).saturating_add(stars)))
+            .map(|v| v.name.clone())
+            .collect();
+        // `*args` has its slot behind the keyword-only ones; the signature has it before them.
+        if let (true, Some(rest)) = (flags & VARARGS != 0, names.get_mut(size(positional)..)) {
+            let last = size(keyword).saturating_add(1).min(rest.len());
+            rest[..last].rotate_right(usize::from(last > 0));
+        }
+        Ok(names)
     }
 }

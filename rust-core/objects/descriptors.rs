@@ -45,7 +45,7 @@ impl Objects {
         // The first field of staticmethod, classmethod (funcobject.c) and property (descrobject.c), in
         // every version.
         let first = || self.memory.pointer(descriptor + self.layout.object.size.at()?);
-        let name = self.located.statics.name(ty.addr).unwrap_or("");
+        let name = self.static_name(&ty);
         match name {
             "staticmethod" => return Ok(Value::or_none(first()?).into()),
             "classmethod" => {
@@ -81,15 +81,13 @@ impl Objects {
 
     /// What a person calls such a descriptor.
     fn descriptor_word(&self, ty: &Type) -> String {
-        let mut at = ty.addr;
+        let mut at = Some(ty.addr);
         for _ in 0..crate::limits::BASES {
-            if self.located.statics.name(at) == Some("property") {
+            let Some(ty) = at.and_then(|at| self.type_at(at).ok()) else { break };
+            if self.static_name(&ty) == "property" {
                 return "property".to_owned();
             }
-            match self.type_at(at).ok().and_then(|ty| ty.base) {
-                Some(base) => at = base,
-                None => break,
-            }
+            at = ty.base;
         }
         match ty.name() {
             name @ ("classmethod" | "staticmethod" | "cached_property") => name.to_owned(),
@@ -150,7 +148,8 @@ impl Objects {
         if !self.classes(ty.addr)?.contains(&owner) {
             return Ok(Attribute::Opaque);
         }
-        let owner = self.located.statics.name(owner).unwrap_or("");
+        let owner = self.type_at(owner)?;
+        let owner = self.static_name(&owner);
         let layout = &self.layout;
         let field = |slot| self.pointer(receiver, slot).map(|value| Value::or_none(value).into());
         let header = layout.object.size.at()?;

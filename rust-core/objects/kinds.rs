@@ -71,7 +71,7 @@ impl Objects {
         if let Some(kind) = self.extension_kind(ty) {
             return Some(kind);
         }
-        if ty.heap || self.located.statics.name(addr).is_none() {
+        if ty.heap || !self.located.statics.may_be_at(addr) {
             return None;
         }
         let python2 = self.layout.rules.python2;
@@ -132,6 +132,16 @@ impl Objects {
         (Some(ty.basicsize) == size && !self.is_python_class(ty)).then_some(kind)
     }
 
+    /// The static type of the interpreter's image called `name`.
+    pub(super) fn static_type(&self, name: &str) -> Option<Addr> {
+        self.located.static_type(name, &self.memory)
+    }
+
+    /// The name of a static type of the interpreter's image; of another type nothing.
+    pub(super) fn static_name<'a>(&self, ty: &'a Type) -> &'a str {
+        if ty.heap || !self.located.statics.may_be_at(ty.addr) { "" } else { &ty.tp_name }
+    }
+
     /// Whether a type was made by a `class` statement or a call of `type`. In C the module stands in
     /// `tp_name` and not in the name (`PyType_FromSpec`); a class of Python has one name, whatever dots
     /// are in it.
@@ -142,7 +152,7 @@ impl Objects {
         // Only an exact `str` is looked into: kinds of types must not depend on kinds of other types.
         let name = || {
             let name = self.pointer(ty.addr, &self.layout.heap_type.ht_name).ok()?;
-            let exact = self.pointer(name, &self.layout.object.ob_type).ok() == self.located.statics.get("str");
+            let exact = self.pointer(name, &self.layout.object.ob_type).ok() == self.static_type("str");
             exact.then(|| self.name(name).ok()).flatten()
         };
         name().is_none_or(|name| name == ty.tp_name)

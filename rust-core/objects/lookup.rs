@@ -121,8 +121,7 @@ impl Objects {
             Kind::Module => self.dict_get(self.pointer(addr, &self.layout.module.md_dict)?, "__getattr__")?.is_some(),
             Kind::Method => false,
             kind => {
-                let usual =
-                    if kind == Kind::Type { Some(self.located.type_type) } else { self.located.statics.get("object") };
+                let usual = if kind == Kind::Type { Some(self.located.type_type) } else { self.static_type("object") };
                 let getattro = |class| self.pointer(class, &self.layout.ty.tp_getattro);
                 match usual {
                     Some(usual) => getattro(ty.addr)? != getattro(usual)?,

@@ -213,7 +213,7 @@ impl Objects {
                 None => raw.kind = above.as_ref().map_or(Kind::Object, |base| inherited(base.kind)),
             }
             raw.ordered = above.as_ref().is_some_and(|base| base.ordered)
-                || raw.tp_name == "collections.OrderedDict" && self.located.statics.name(at).is_some();
+                || raw.tp_name == "collections.OrderedDict" && self.located.statics.may_be_at(at);
             let ty = Rc::new(raw);
             let mut types = self.types.borrow_mut();
             if types.len() < limits::DICT_ENTRIES {

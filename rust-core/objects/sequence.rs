@@ -72,12 +72,12 @@ impl Objects {
     pub fn range(&self, addr: Addr, ty: &Type) -> Result<Option<(i128, i128, i128)>> {
         // rangeobject.c: 2.7 has start, step, length as C longs, 3.x start, stop, step, length as objects.
         let fields = addr + self.layout.object.size.at()?;
-        match self.located.statics.name(ty.addr) {
-            Some("xrange") => {
+        match self.static_name(ty) {
+            "xrange" => {
                 let field = |i: u64| self.memory.int(fields + i * 8, 8).map(i128::from);
                 Ok(Some((field(0)?, field(1)?, field(2)?)))
             }
-            Some("range") => {
+            "range" => {
                 let field = |i: u64| {
                     let value = self.memory.pointer(fields + i * 8)?;
                     self.whole_number(value).ok_or(Error::Corrupt { what: "a range", addr })
@@ -93,7 +93,7 @@ impl Objects {
     /// # Errors
     /// [`Error::Fault`].
     pub fn proxied(&self, addr: Addr, ty: &Type) -> Result<Option<Addr>> {
-        if !matches!(self.located.statics.name(ty.addr), Some("mappingproxy" | "dictproxy")) {
+        if !matches!(self.static_name(ty), "mappingproxy" | "dictproxy") {
             return Ok(None);
         }
         let inner = self.memory.pointer(addr + self.layout.object.size.at()?)?;

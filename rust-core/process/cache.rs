@@ -121,19 +121,39 @@ impl Cache {
             self.count(|c| c.hits += 1);
             known
         } else {
-            let mut bytes = [0u8; PAGE as usize];
-            let read = self.read_uncached(Addr(number * PAGE), &mut bytes).map(|()| Rc::new(bytes));
-            let mut pages = self.pages.borrow_mut();
-            if pages.len() >= limits::CACHE_PAGES {
-                pages.clear();
-            }
-            if !self.interrupted.get() {
-                pages.insert(number, read.clone());
-            }
-            read
+            self.fetch(number)
         }?;
         *self.last.borrow_mut() = Some((number, Rc::clone(&page)));
         Ok(page)
+    }
+
+    /// Reads page `number`, and with it those of its block; remembers them.
+    fn fetch(&self, number: u64) -> Result<Page> {
+        let mut bytes = [0u8; PAGE as usize];
+        let count = self.memory.block() / PAGE;
+        let first = number - number % count.max(1);
+        let mut block = vec![0u8; (count * PAGE) as usize];
+        if count > 1 && self.read_uncached(Addr(first * PAGE), &mut block).is_ok() {
+            for (page, chunk) in (first..).zip(block.chunks_exact(PAGE as usize)) {
+                bytes.copy_from_slice(chunk);
+                self.remember(page, Ok(Rc::new(bytes)));
+            }
+            bytes.copy_from_slice(&block[((number - first) * PAGE) as usize..][..PAGE as usize]);
+            return Ok(Rc::new(bytes));
+        }
+        let read = self.read_uncached(Addr(number * PAGE), &mut bytes).map(|()| Rc::new(bytes));
+        self.remember(number, read.clone());
+        read
+    }
+
+    fn remember(&self, number: u64, page: std::result::Result<Page, Error>) {
+        let mut pages = self.pages.borrow_mut();
+        if pages.len() >= limits::CACHE_PAGES {
+            pages.clear();
+        }
+        if !self.interrupted.get() {
+            pages.insert(number, page);
+        }
     }
 
     /// Fills `buffer` from `addr`.

@@ -309,4 +309,8 @@ impl<M: Memory> Memory for Rc<M> {
     fn regions(&self) -> &[Region] {
         M::regions(self)
     }
+
+    fn block(&self) -> u64 {
+        M::block(self)
+    }
 }

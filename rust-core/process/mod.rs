@@ -28,4 +28,10 @@ pub trait Memory {
 
     /// What is mapped, in address order. Empty where that cannot be known.
     fn regions(&self) -> &[Region];
+
+    /// Bytes that are best read together, a multiple of a page: more than that where each read is a
+    /// round trip.
+    fn block(&self) -> u64 {
+        4096
+    }
 }

@@ -84,7 +84,7 @@ pub fn stack(out: &mut String, thread: &Thread, paint: &Paint) {
         }
     }
     if let Some(total) = thread.frames_total {
-        let shown = thread.frames.iter().filter(|f| f.kind == FrameKind::Python).count();
+        let shown = thread.frames.iter().rev().find_map(|f| f.index).map_or(0, |last| last + 1);
         let _ = writeln!(out, "(More frames follow: {} of {total} shown.)", shown);
     }
     if let Some(cut) = &thread.cut {
@@ -92,7 +92,12 @@ pub fn stack(out: &mut String, thread: &Thread, paint: &Paint) {
     }
 }
 
-/// `py-bt`: one thread without a heading, or all with headings.
+/// What is to be said of a thread that has a Python thread state and no frame: it is about to begin
+/// or has ended, or C code keeps it for callbacks.
+pub const NO_FRAME: &str = "this thread has a Python thread state and runs no Python function";
+
+/// `py-bt`: one thread without a heading, or all with headings. A thread that runs several
+/// interpreters has a heading for each.
 pub fn backtrace(answer: &Threads, headings: bool, paint: &Paint) -> String {
     let mut out = String::new();
     for (i, thread) in answer.threads.iter().enumerate() {
@@ -101,8 +106,13 @@ pub fn backtrace(answer: &Threads, headings: bool, paint: &Paint) -> String {
                 out.push('\n');
             }
             let _ = writeln!(out, "{}", paint.title(&heading(thread)));
+        } else if let (Some(id), true) = (thread.interpreter, answer.threads.len() > 1) {
+            let _ = writeln!(out, "{}", paint.title(&format!("Interpreter {id}:")));
         }
         stack(&mut out, thread, paint);
+        if thread.frames.is_empty() && thread.cut.is_none() && thread.interpreter.is_some() && !headings {
+            let _ = writeln!(out, "({NO_FRAME}.)");
+        }
     }
     diagnostics(&mut out, &answer.diagnostics);
     out

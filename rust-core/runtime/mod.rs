@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::limits;
 use crate::locate::{Found, scan_words};
 use crate::objects::{Kind, Objects};
+use std::collections::HashMap;
 use std::path::PathBuf;
 pub use threads::Thread;
 
@@ -89,12 +90,16 @@ impl Runtime {
         }
         let mut runtime = Runtime { addr, found, interpreters, threads, gils: Vec::new() };
         gil::read(objects, &mut runtime);
-        threads::name(objects, &mut runtime.threads, &runtime.interpreters, diagnostics);
         Ok(runtime)
     }
 }
 
 impl Runtime {
+    /// What `threading` calls the threads, by thread state.
+    pub fn thread_names(&self, objects: &Objects, diagnostics: &Diagnostics) -> HashMap<Addr, String> {
+        threads::all_names(objects, &self.threads, &self.interpreters, diagnostics)
+    }
+
     /// `sys.path` of the main interpreter, as far as it is text.
     pub fn search_path(&self, objects: &Objects) -> Vec<PathBuf> {
         const MOST: usize = 64;

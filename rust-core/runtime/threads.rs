@@ -21,8 +21,6 @@ pub struct Thread {
     pub thread_id: u64,
     /// `native_thread_id` (3.11 and later): the thread id in the target's own pid namespace.
     pub native_thread_id: Option<u64>,
-    /// Its name in `threading`, if it has one there.
-    pub name: Option<String>,
     /// Whether it holds its interpreter's GIL.
     pub holds_gil: bool,
 }
@@ -54,7 +52,6 @@ pub(super) fn read(
                 interpreter_id,
                 thread_id,
                 native_thread_id: objects.uint(addr, &layout.native_thread_id).ok(),
-                name: None,
                 holds_gil: false,
             }),
             Err(e) => return diagnostics.add(format!("a thread state cannot be read: {e}"), addr.to_string()),
@@ -63,24 +60,33 @@ pub(super) fn read(
     }
 }
 
-/// Gives threads the names that `threading` knows: `threading._active` maps thread ids to
-/// `Thread` objects, which have `_name` (2.7: `_Thread__name`).
-pub(super) fn name(objects: &Objects, threads: &mut [Thread], interpreters: &[Interpreter], diagnostics: &Diagnostics) {
+/// The names that `threading` knows, by thread state: `threading._active` maps thread ids to `Thread`
+/// objects, which have `_name` (2.7: `_Thread__name`).
+pub(super) fn all_names(
+    objects: &Objects,
+    threads: &[Thread],
+    interpreters: &[Interpreter],
+    diagnostics: &Diagnostics,
+) -> HashMap<Addr, String> {
+    let mut all = HashMap::new();
     for interpreter in interpreters {
         match names(objects, interpreter.addr) {
             Ok(names) => {
-                for thread in threads.iter_mut().filter(|t| t.interpreter == interpreter.addr) {
-                    thread.name = names.get(&thread.thread_id).cloned();
-                }
+                let own = threads.iter().filter(|t| t.interpreter == interpreter.addr);
+                all.extend(own.filter_map(|t| Some((t.addr, names.get(&t.thread_id)?.clone()))));
             }
             Err(e) => diagnostics.add(format!("thread names cannot be read: {e}"), interpreter.addr.to_string()),
         }
     }
+    all
 }
 
 fn names(objects: &Objects, interpreter: Addr) -> Result<HashMap<u64, String>> {
     let mut names = HashMap::new();
-    let modules = objects.pointer(interpreter, &objects.layout.interp.modules)?;
+    // A dying interpreter has let go of its modules.
+    let Some(modules) = objects.pointer(interpreter, &objects.layout.interp.modules)?.non_null() else {
+        return Ok(names);
+    };
     let Some(module) = objects.dict_get(modules, "threading")? else { return Ok(names) };
     let Some(active) = objects.attribute(module, "_active")? else { return Ok(names) };
     let mut entries = Vec::new();

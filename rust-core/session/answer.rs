@@ -15,6 +15,8 @@ use crate::runtime;
 use crate::stack::native::Matching;
 use crate::stack::source::Places;
 use crate::stack::{Frame, Stack, Variable};
+use once_cell::unsync::OnceCell;
+use std::rc::Rc;
 
 /// Answers one request.
 ///
@@ -45,17 +47,27 @@ pub fn answer(attached: &Attached, request: &Request) -> Result<Response> {
 pub(super) struct Answering<'a> {
     pub attached: &'a Attached,
     pub request: &'a Request,
-    pub stopped: std::rc::Rc<Stopped>,
+    pub stopped: Rc<Stopped>,
     /// Remarks about what this request asks for.
     remarks: Diagnostics,
+    /// Where sources are, without what only relative names need.
     places: Places,
+    all_places: OnceCell<Places>,
 }
 
 impl<'a> Answering<'a> {
     pub fn new(attached: &'a Attached, request: &'a Request) -> Result<Answering<'a>> {
         let stopped = attached.stopped()?;
-        let places = attached.places(&request.places(), &stopped.runtime.search_path(&attached.objects));
-        Ok(Answering { attached, request, stopped, remarks: Diagnostics::default(), places })
+        let places = attached.places(&request.places(), &[]);
+        let remarks = Diagnostics::default();
+        let mut running: Vec<i64> = request.threads.iter().filter(|t| t.running).map(|t| t.gdb).collect();
+        running.sort_unstable();
+        if !running.is_empty() {
+            let running: Vec<String> = running.iter().map(i64::to_string).collect();
+            let what = "what is shown was read while it changed, and C calls are not known: these run";
+            remarks.add(what, format!("thread {}", running.join(", ")));
+        }
+        Ok(Answering { attached, request, stopped, remarks, places, all_places: OnceCell::new() })
     }
 
     fn respond<T: serde::Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) -> Response {
@@ -131,8 +143,20 @@ impl<'a> Answering<'a> {
         }
     }
 
+    fn source_lines(&self, file: &Text) -> Option<Rc<Vec<String>>> {
+        let path = file.to_path();
+        let places = if path.is_absolute() {
+            &self.places
+        } else {
+            // The target's sys.path counts here: it is read when it is needed.
+            let search_path = || self.stopped.runtime.search_path(&self.attached.objects);
+            self.all_places.get_or_init(|| self.attached.places(&self.request.places(), &search_path()))
+        };
+        self.attached.sources.lines(&path, places)
+    }
+
     fn source_line(&self, file: &Text, line: i64) -> Option<String> {
-        let lines = self.attached.sources.lines(&file.to_path(), &self.places)?;
+        let lines = self.source_lines(file)?;
         lines.get(usize::try_from(line).ok()?.checked_sub(1)?).map(|l| plain_line(l.trim_end()))
     }
 
@@ -181,42 +205,60 @@ impl<'a> Answering<'a> {
         Some(model::Frame::c_call(repr.text, function))
     }
 
+    /// A native thread: an entry for each interpreter that it runs, the innermost first. Indexes of
+    /// frames go on from one to the next.
     fn thread(
         &self,
-        state: &runtime::Thread,
+        states: &[&runtime::Thread],
         thread: Option<&Thread>,
         locals: bool,
         all_frames: bool,
-    ) -> model::Thread {
-        let stack = self.stopped.stack(&self.attached.objects, state.addr);
-        let most = if all_frames { self.request.options.limit.unwrap_or(usize::MAX) } else { 1 };
-        let matching = self.matching(thread, &stack);
-        let mut frames = Vec::new();
-        for (i, frame) in stack.frames.iter().enumerate().take(most) {
-            frames.extend(self.c_call(&stack, &matching, i));
-            let mut shown = self.shown(i, frame, locals);
-            shown.gdb_level = thread.and_then(|t| t.level_of(&matching, i));
-            frames.push(shown);
+    ) -> Vec<model::Thread> {
+        let (whole, starts) = select::whole_stack(self.attached, &self.stopped, states);
+        let matching = self.matching(thread, &whole);
+        let limit = self.request.options.limit.filter(|_| all_frames).unwrap_or(usize::MAX);
+        let named = self.request.options.json || self.request.options.all || !all_frames;
+        let mut all = Vec::new();
+        for (state, start) in states.iter().zip(starts) {
+            let part = self.stopped.stack(&self.attached.objects, state.addr);
+            let end = start + part.frames.len();
+            let most = if all_frames { limit } else { start + 1 };
+            let mut frames = Vec::new();
+            for (i, frame) in whole.frames.iter().enumerate().take(end.min(most)).skip(start) {
+                frames.extend(self.c_call(&whole, &matching, i));
+                let mut shown = self.shown(i, frame, locals);
+                shown.gdb_level = thread.and_then(|t| t.level_of(&matching, i));
+                frames.push(shown);
+            }
+            // Of an interpreter that has called into another one, the call is what it is in.
+            let in_c = frames.first().map(|f| f.kind == model::FrameKind::CCall || start > 0);
+            let state_words = match in_c {
+                None if part.cut.is_some() => model::State::Unreadable,
+                in_c => self.state(state, thread, &matching.native, in_c),
+            };
+            all.push(model::Thread {
+                gdb: thread.map(|t| t.gdb),
+                lwp: thread.map(|t| t.lwp),
+                thread_id: Some(Addr(state.thread_id)),
+                native_thread_id: state.native_thread_id,
+                name: if named { self.stopped.thread_name(&self.attached.objects, state.addr) } else { None },
+                interpreter: Some(state.interpreter_id),
+                holds_gil: state.holds_gil,
+                state: state_words,
+                frames_total: None,
+                frames,
+                cut: part.cut.clone(),
+            });
+            if end >= limit {
+                break;
+            }
         }
-        let in_c = frames.first().map(|f| f.kind == model::FrameKind::CCall);
-        let state_words = match in_c {
-            None if stack.cut.is_some() => model::State::Unreadable,
-            in_c => self.state(state, thread, &matching.native, in_c),
-        };
-        let total = stack.frames.len();
-        model::Thread {
-            gdb: thread.map(|t| t.gdb),
-            lwp: thread.map(|t| t.lwp),
-            thread_id: Some(Addr(state.thread_id)),
-            native_thread_id: state.native_thread_id,
-            name: state.name.clone(),
-            interpreter: Some(state.interpreter_id),
-            holds_gil: state.holds_gil,
-            state: state_words,
-            frames_total: (all_frames && most < total).then_some(total),
-            frames,
-            cut: stack.cut.clone(),
+        if let Some(last) = all.last_mut()
+            && whole.frames.len() > limit
+        {
+            last.frames_total = Some(whole.frames.len());
         }
+        all
     }
 
     /// Every thread: those of the debugger in its order, each with its Python states, then Python
@@ -230,11 +272,11 @@ impl<'a> Answering<'a> {
             if states.is_empty() {
                 threads.push(model::Thread::without_python(native.gdb, native.lwp, native.pthread));
             }
-            threads.extend(states.iter().map(|state| self.thread(state, Some(native), locals, all_frames)));
+            threads.extend(self.thread(&states, Some(native), locals, all_frames));
         }
         for state in &self.stopped.runtime.threads {
             if !natives.iter().any(|native| select::is_same(state, native)) {
-                threads.push(self.thread(state, None, locals, all_frames));
+                threads.extend(self.thread(&[state], None, locals, all_frames));
             }
         }
         threads
@@ -247,7 +289,7 @@ impl<'a> Answering<'a> {
         } else {
             let native = self.request.selected();
             match (select::selected(self.attached, &self.stopped, self.request), native) {
-                (Ok((state, _)), _) => vec![self.thread(&state, native, options.locals, true)],
+                (Ok(states), _) => self.thread(&states, native, options.locals, true),
                 // An answer and no error: an error would end `thread apply all py-bt` here.
                 (Err(Error::User(text)), Some(_)) if !options.json => {
                     return Ok(Response { text: text + "\n", ..Response::default() });
@@ -269,10 +311,13 @@ impl<'a> Answering<'a> {
     }
 
     /// The selected frame.
-    fn current(&self) -> Result<(std::rc::Rc<Stack>, usize)> {
-        let (_, stack) = select::selected(self.attached, &self.stopped, self.request)?;
+    fn current(&self) -> Result<(Rc<Stack>, usize)> {
+        let stack = self.selected_stack()?;
         if stack.frames.is_empty() {
-            return Err(Error::User("Unable to locate python frame".into()));
+            return Err(Error::User(match &stack.cut {
+                Some(why) => format!("Unable to locate python frame: {why}"),
+                None => format!("Unable to locate python frame: {}.", text::NO_FRAME),
+            }));
         }
         let matching = match self.request.native_sp {
             Some(_) => self.matching(self.request.selected(), &stack),
@@ -341,9 +386,10 @@ impl<'a> Answering<'a> {
         self.list_frame(&stack, index)
     }
 
-    /// The Python stack of the selected thread.
-    pub(super) fn selected_stack(&self) -> Result<std::rc::Rc<Stack>> {
-        select::selected(self.attached, &self.stopped, self.request).map(|(_, stack)| stack)
+    /// The Python stack of the selected thread, through all interpreters that it runs.
+    pub(super) fn selected_stack(&self) -> Result<Rc<Stack>> {
+        let states = select::selected(self.attached, &self.stopped, self.request)?;
+        Ok(select::whole_stack(self.attached, &self.stopped, &states).0)
     }
 
     pub(super) fn list_frame(&self, stack: &Stack, index: usize) -> Result<Response> {
@@ -360,7 +406,7 @@ impl<'a> Answering<'a> {
                 (line.saturating_sub(5), line.saturating_add(5))
             }
         };
-        let lines = self.attached.sources.lines(&file.to_path(), &self.places).ok_or_else(|| {
+        let lines = self.source_lines(&file).ok_or_else(|| {
             Error::User(format!(
                 "Unable to open {}: no such file here. `directory DIR` or `set substitute-path FROM TO` tells where it is.",
                 file.plain()

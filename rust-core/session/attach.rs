@@ -18,6 +18,7 @@ use crate::process::{Cache, Memory, Region};
 use crate::runtime::Runtime;
 use crate::stack::source::{Places, Sources};
 use crate::stack::{Stack, walk};
+use once_cell::unsync::OnceCell;
 use serde::Deserialize;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -83,6 +84,7 @@ pub struct Stopped {
     /// Remarks from reading it.
     pub diagnostics: Diagnostics,
     stacks: RefCell<HashMap<Addr, Rc<Stack>>>,
+    names: OnceCell<HashMap<Addr, String>>,
 }
 
 impl Attached {
@@ -94,7 +96,7 @@ impl Attached {
     pub fn new(description: &Description, read: Option<ReadFn>, poll: Option<PollFn>) -> Result<Attached> {
         let diagnostics = Diagnostics::default();
         let start = Instant::now();
-        let (memory, core) = open(description, read)?;
+        let Opened { memory, core, host } = open(description, read)?;
         if let Some(core) = &core
             && core.missing_bytes > 0
         {
@@ -112,6 +114,9 @@ impl Attached {
             if let (Some(core), Ok(file)) = (&core, File::open(&image.file)) {
                 core.attach_file(&image.path, file);
                 memory.clear();
+            }
+            if let (Some(host), true, Ok(file)) = (&host, image.verified, File::open(&image.file)) {
+                host.attach_file(file, &image.constants);
             }
         };
         let located = locate::locate(&memory, &candidates, &opened, &diagnostics)
@@ -167,7 +172,7 @@ impl Attached {
         }
         let diagnostics = Diagnostics::default();
         let runtime = Runtime::read(&self.objects, &diagnostics).map_err(|e| with_remarks(&e, &self.diagnostics))?;
-        let stopped = Rc::new(Stopped { runtime, diagnostics, stacks: RefCell::default() });
+        let stopped = Rc::new(Stopped { runtime, diagnostics, stacks: RefCell::default(), names: OnceCell::new() });
         *self.stopped.borrow_mut() = Some(Rc::clone(&stopped));
         Ok(stopped)
     }
@@ -253,6 +258,12 @@ impl Attached {
 }
 
 impl Stopped {
+    /// What `threading` calls the thread whose state is at `tstate`. The names of all threads are read
+    /// when the first is asked for: not every answer needs one.
+    pub fn thread_name(&self, objects: &Objects, tstate: Addr) -> Option<String> {
+        self.names.get_or_init(|| self.runtime.thread_names(objects, &self.diagnostics)).get(&tstate).cloned()
+    }
+
     /// The Python stack of the thread state at `tstate`, walked once.
     pub fn stack(&self, objects: &Objects, tstate: Addr) -> Rc<Stack> {
         if let Some(known) = self.stacks.borrow().get(&tstate) {
@@ -273,15 +284,20 @@ fn with_remarks(error: &Error, diagnostics: &Diagnostics) -> Error {
     Error::NoPython(lines.join("\n"))
 }
 
-type Opened = (Box<dyn Memory>, Option<Rc<CoreFile>>);
+/// An open target, by its kind.
+struct Opened {
+    memory: Box<dyn Memory>,
+    core: Option<Rc<CoreFile>>,
+    host: Option<Rc<Host>>,
+}
 
 fn open(description: &Description, read: Option<ReadFn>) -> Result<Opened> {
     if let Some(path) = &description.core {
         let core = Rc::new(CoreFile::open(path)?);
-        return Ok((Box::new(Rc::clone(&core)), Some(core)));
+        return Ok(Opened { memory: Box::new(Rc::clone(&core)), core: Some(core), host: None });
     }
     if let Some(pid) = description.pid {
-        return Ok((Box::new(Live::open(pid)?), None));
+        return Ok(Opened { memory: Box::new(Live::open(pid)?), core: None, host: None });
     }
     let Some(read) = read else {
         return Err(Error::User("There is no process and no core to look at.".into()));
@@ -295,7 +311,8 @@ fn open(description: &Description, read: Option<ReadFn>) -> Result<Opened> {
         path: path.clone(),
         deleted: false,
     };
-    Ok((Box::new(Host::new(read, description.modules.iter().map(region).collect())), None))
+    let host = Rc::new(Host::new(read, description.modules.iter().map(region).collect()));
+    Ok(Opened { memory: Box::new(Rc::clone(&host)), core: None, host: Some(host) })
 }
 
 /// Says so where the host has loaded another program than the one that died: a shim, a link of a
@@ -306,9 +323,20 @@ fn check_program(
     candidates: &locate::Candidates<'_>,
     diagnostics: &Diagnostics,
 ) {
-    let (Some(loaded), Some(entry)) = (&description.executable, core.entry) else { return };
+    let Some(entry) = core.entry else { return };
     let all = modules::modules(core.regions());
     let Some(program) = all.iter().find(|m| (m.start..m.end).contains(&entry)) else { return };
+    let Some(loaded) = &description.executable else {
+        if let Some(file) = candidates(program).into_iter().find(|file| Image::file_build_id(file).is_some()) {
+            let what = format!(
+                "GDB has loaded no program, and the one that died is {}: its C frames are wrong until you type `file {}` and load the core again",
+                program.path,
+                file.display()
+            );
+            diagnostics.add(what, "executable");
+        }
+        return;
+    };
     let ours = candidates(program).into_iter().filter(|file| file.as_os_str() != loaded.as_str());
     let right = ours.filter_map(|file| Some((Image::file_build_id(&file)?, file))).next();
     let same_file = Path::new(loaded).canonicalize().ok() == Path::new(&program.path).canonicalize().ok();

@@ -62,7 +62,7 @@ pub fn info(attached: &Attached, request: &Request) -> Result<Response> {
         sources: sources(layout.fields),
         verified_sizes: layout.verified.sizes,
         verified_members: layout.verified.members,
-        static_types: located.statics.len(),
+        static_types: located.statics.all(&located.image, &attached.objects.memory).len(),
         interpreters: runtime.map_or(0, |r| r.interpreters.len()),
         threads: runtime.map_or(0, |r| r.threads.len()),
         counters: verbose.then(|| attached.objects.memory.counters()),

@@ -85,6 +85,8 @@ pub struct Thread {
     pub lwp: i64,
     /// `pthread_self()` in it, if known.
     pub pthread: Option<u64>,
+    /// It runs just now (the host's non-stop mode).
+    pub running: bool,
     /// Stack pointer.
     pub sp: Option<u64>,
     /// Program counter.

@@ -4,15 +4,40 @@ use super::attach::{Attached, Stopped};
 use super::request::{Request, Thread};
 use crate::error::{Error, Result};
 use crate::runtime;
-use crate::stack::Stack;
 use crate::stack::native::Matching;
+use crate::stack::{Frame, Stack};
 use std::rc::Rc;
 
-/// The thread states of a native thread, the one that matters first: with frames, with the GIL.
+/// The thread states of a native thread, which has one in each interpreter that it has run: the
+/// innermost first, those without frames last.
 pub fn states_of<'a>(attached: &Attached, stopped: &'a Stopped, thread: &Thread) -> Vec<&'a runtime::Thread> {
     let mut all: Vec<_> = stopped.runtime.threads.iter().filter(|t| is_same(t, thread)).collect();
-    all.sort_by_key(|t| (stopped.stack(&attached.objects, t.addr).frames.is_empty(), !t.holds_gil, t.interpreter_id));
+    all.sort_by_key(|t| {
+        let stack = stopped.stack(&attached.objects, t.addr);
+        // Since 3.11 frames lead to the C stack, which grows down. Before, an interpreter that a thread
+        // runs inside of another one is the younger of the two.
+        let place = stack.frames.iter().find_map(|f| f.entry).map_or(u64::MAX, |entry| entry.0);
+        (stack.frames.is_empty(), place, !t.holds_gil, std::cmp::Reverse(t.interpreter_id))
+    });
     all
+}
+
+/// The Python frames of a native thread through all its interpreters, and for each state the index
+/// of its first frame.
+pub fn whole_stack(attached: &Attached, stopped: &Stopped, states: &[&runtime::Thread]) -> (Rc<Stack>, Vec<usize>) {
+    if let [state] = states {
+        return (stopped.stack(&attached.objects, state.addr), vec![0]);
+    }
+    let mut whole = Stack::default();
+    let mut starts = Vec::new();
+    for state in states {
+        let part = stopped.stack(&attached.objects, state.addr);
+        let group = whole.frames.last().map_or(0, |f| f.group + 1);
+        starts.push(whole.frames.len());
+        whole.frames.extend(part.frames.iter().map(|f| Frame { group: group + f.group, ..f.clone() }));
+        whole.cut = whole.cut.or_else(|| part.cut.clone());
+    }
+    (Rc::new(whole), starts)
 }
 
 /// Threads are joined on the pthread id. `native_thread_id` is the id in the target's own pid
@@ -24,20 +49,19 @@ pub fn is_same(state: &runtime::Thread, thread: &Thread) -> bool {
     }
 }
 
-/// The selected thread's Python state and stack.
+/// The selected thread's Python states, the innermost first.
 ///
 /// # Errors
 /// [`Error::User`] in the words that CPython's script uses.
-pub fn selected(attached: &Attached, stopped: &Stopped, request: &Request) -> Result<(runtime::Thread, Rc<Stack>)> {
+pub fn selected<'a>(attached: &Attached, stopped: &'a Stopped, request: &Request) -> Result<Vec<&'a runtime::Thread>> {
     let thread = request.selected().ok_or_else(|| Error::User("No thread is selected.".into()))?;
     let states = states_of(attached, stopped, thread);
-    let state = states.first().copied().ok_or_else(|| {
+    if states.is_empty() {
         let hint =
             if stopped.runtime.threads.is_empty() { "" } else { " py-threads shows the threads that run Python." };
-        Error::User(format!("Unable to locate python frame: thread {} runs no Python.{hint}", thread.gdb))
-    })?;
-    let stack = stopped.stack(&attached.objects, state.addr);
-    Ok((state.clone(), stack))
+        return Err(Error::User(format!("Unable to locate python frame: thread {} runs no Python.{hint}", thread.gdb)));
+    }
+    Ok(states)
 }
 
 /// The index of the selected frame: what the user chose with `py-up` and its kin, or the Python

@@ -96,7 +96,7 @@ pub fn natives(attached: &Attached, request: &Request) -> Result<Response> {
     let mut all: Vec<(u64, Vec<model::Frame>)> = Vec::new();
     for (index, frame) in stack.frames.iter().enumerate() {
         let Some(native) = matching.of[index].map(|i| matching.native[i]) else { continue };
-        let shown = answering.shown(index, frame, false);
+        let shown = answering.shown(index, frame, request.options.locals);
         match all.last_mut() {
             Some((sp, frames)) if *sp == native.sp => frames.push(shown),
             _ => all.push((native.sp, vec![shown])),
@@ -108,6 +108,7 @@ pub fn natives(attached: &Attached, request: &Request) -> Result<Response> {
             "file": text::file_name(f),
             "line": f.line,
             "args": f.args.iter().map(|a| [&a.name, &a.value]).collect::<Vec<_>>(),
+            "locals": f.locals.iter().flatten().map(|a| [&a.name, &a.value]).collect::<Vec<_>>(),
         })
     };
     let data = all.iter().map(|(sp, frames)| (sp, frames.iter().map(frame).collect::<Vec<_>>())).collect::<Vec<_>>();

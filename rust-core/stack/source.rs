@@ -1,6 +1,8 @@
 //! Source files on this machine, found from the names that the target has.
 
 use crate::limits;
+use encoding_rs::{Encoding, UTF_8};
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::OpenOptions;
@@ -87,5 +89,48 @@ fn read(path: &Path) -> Option<Vec<String>> {
     }
     let mut bytes = Vec::new();
     file.take(limits::SOURCE_FILE).read_to_end(&mut bytes).ok()?;
-    Some(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect())
+    Some(decode(&bytes).lines().map(str::to_owned).collect())
+}
+
+/// The text of a source file, in the encoding that its first two lines name (PEP 263).
+fn decode(bytes: &[u8]) -> Cow<'_, str> {
+    let head = bytes.split(|b| *b == b'\n').take(2);
+    let encoding = head.filter(|line| line.trim_ascii_start().starts_with(b"#")).find_map(cookie);
+    match encoding.and_then(|name| Encoding::for_label(&label(name))) {
+        Some(encoding) if encoding != UTF_8 => encoding.decode(bytes).0,
+        _ => String::from_utf8_lossy(bytes),
+    }
+}
+
+/// What the Encoding Standard calls what Python calls `name`: Python takes `_` for `-`, and `latin-1`.
+fn label(name: &[u8]) -> Vec<u8> {
+    let name: Vec<u8> = name.iter().map(|b| if *b == b'_' { b'-' } else { b.to_ascii_lowercase() }).collect();
+    match name.strip_prefix(b"iso-latin-").or_else(|| name.strip_prefix(b"latin-")) {
+        Some(number) => [b"latin", number].concat(),
+        None => name,
+    }
+}
+
+/// The name behind `coding:` or `coding=` in a comment.
+fn cookie(line: &[u8]) -> Option<&[u8]> {
+    const WORD: &[u8] = b"coding";
+    let at = line.windows(WORD.len()).position(|w| w == WORD)? + WORD.len();
+    let (colon, rest) = line[at..].split_first()?;
+    let rest = rest.trim_ascii_start();
+    let end = rest.iter().position(|b| !(b.is_ascii_alphanumeric() || b"-_.".contains(b))).unwrap_or(rest.len());
+    (matches!(colon, b':' | b'=') && end > 0).then(|| &rest[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_name_their_encoding() {
+        assert_eq!(decode(b"# -*- coding: latin-1 -*-\ngr\xfc\xdfe"), "# -*- coding: latin-1 -*-\ngr\u{fc}\u{df}e");
+        assert!(decode(b"#!/usr/bin/python\n# vim: set fileencoding=koi8-r :\n\xc1").ends_with('\u{430}'));
+        assert_eq!(decode("gr\u{fc}\u{df}e".as_bytes()), "gr\u{fc}\u{df}e");
+        assert_eq!(decode(b"x = 1\n\n# coding: latin-1\n\xfc"), "x = 1\n\n# coding: latin-1\n\u{fffd}");
+        assert_eq!(decode(b"# coding: no-such\n\xfc"), "# coding: no-such\n\u{fffd}");
+    }
 }

@@ -182,7 +182,8 @@ impl Objects {
         }
         // Arguments that live in cells come after plain locals in 3.10 and older.
         if self.layout.rules.frames == Frames::Objects {
-            let ranks: HashMap<&str, usize> = code.arguments.iter().map(String::as_str).zip(0..).collect();
+            let slots = code.variables.iter().take(code.arguments.len());
+            let ranks: HashMap<&str, usize> = slots.map(|v| v.name.as_str()).zip(0..).collect();
             all.sort_by_key(|v| ranks.get(v.name.as_str()).copied().unwrap_or(usize::MAX));
         }
         Ok(all)

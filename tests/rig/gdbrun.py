@@ -18,12 +18,13 @@ class GdbError(AssertionError):
 
 
 class Answer:
-    """What one command printed: `text` on stdout, `error` on stderr."""
+    """What one command printed: `text` on stdout, `error` on stderr; of `timed`, the `seconds` that it took."""
 
     def __init__(self, command, text, error):
         self.command = command
         self.text = text
         self.error = error
+        self.seconds = None
 
     def __str__(self):
         return self.text
@@ -49,8 +50,11 @@ def run(
     status=0,
     env=None,
     gdb=None,
+    start=False,
 ):
     """Attach to `pid`, or open `core` with its executable, run `commands`, and return an Answer for each.
+
+    With `start`, the commands start the program `exe` themselves.
 
     `setup` are GDB commands before the attach. `status` None accepts any exit status of GDB (the last command's).
     """
@@ -66,6 +70,8 @@ def run(
         argv += [exe, core] if exe else ["-core", core]
     elif pid is not None:
         argv += ["-p", str(pid)]
+    elif start:
+        argv += [exe]
     if pyext:
         argv += ["-ex", f"source {paths.SCRIPT}"]
     for number, command in enumerate(commands):
@@ -93,6 +99,18 @@ def run(
         )
     texts, errors = _split(out, len(commands), argv, err), _split(err, len(commands), argv, out)
     return [Answer(command, texts[i], errors[i]) for i, command in enumerate(commands)]
+
+
+def timed(commands, *arguments, **options):
+    """As `run`, with the processor's time that GDB took for each command: other programs may run here too."""
+    asked = []
+    for command in commands:
+        asked += ["python import time; pyext_test_start = time.process_time()", command,
+                  "python print('%.3f' % (time.process_time() - pyext_test_start))"]
+    answers = run(asked, *arguments, **options)
+    for number, answer in enumerate(answers[1::3]):
+        answer.seconds = float(answers[3 * number + 2].text)
+    return answers[1::3]
 
 
 def _mark(number):

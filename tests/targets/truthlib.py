@@ -99,9 +99,12 @@ def describe_value(value):
 
 
 def argument_names(code):
-    count = code.co_argcount + getattr(code, "co_kwonlyargcount", 0)
-    count += bool(code.co_flags & CO_VARARGS) + bool(code.co_flags & CO_VARKEYWORDS)
-    return list(code.co_varnames[:count])
+    """In the order of the signature: *args come before what can be given by keyword only, whose slots come first."""
+    positional, keyword = code.co_argcount, getattr(code, "co_kwonlyargcount", 0)
+    named = positional + keyword
+    stars = list(code.co_varnames[named:named + bool(code.co_flags & CO_VARARGS)])
+    after = code.co_varnames[named + len(stars):named + len(stars) + bool(code.co_flags & CO_VARKEYWORDS)]
+    return list(code.co_varnames[:positional]) + stars + list(code.co_varnames[positional:named]) + list(after)
 
 
 def describe_frame(frame):

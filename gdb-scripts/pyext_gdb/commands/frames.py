@@ -1,5 +1,7 @@
 """py-bt, py-bt-full, py-up, py-down, py-frame."""
 
+import gdb
+
 from .. import session
 from ..command import JSON, LIMIT, command, number, option, write
 
@@ -7,12 +9,21 @@ ALL = option("--all", action="store_true", help="every thread, each under a head
 LOCALS = option("--locals", action="store_true", help="all local variables under each frame")
 
 
-@command("py-bt", [ALL, LOCALS, LIMIT, JSON])
-def py_bt(_rest, all, locals, limit, json):
+COUNT = option("count", nargs="?", metavar="N | full", help="as GDB's own bt: N frames, or all with their locals")
+
+
+@command("py-bt", [ALL, LOCALS, LIMIT, JSON, COUNT])
+def py_bt(_rest, all, locals, limit, json, count):
     """Display the Python stack of the selected thread, innermost frame first.
 
     Each frame has the index that py-frame takes, its arguments, file and line, and the line's text.
     """
+    if count == "full":
+        locals = True
+    elif count is not None:
+        limit = number("py-bt", count, None)
+        if limit < 1:
+            raise gdb.GdbError("py-bt: N is 1 or more: the innermost N frames. Type: help py-bt")
     write(session.ask("bt", all, native=json, all=all, locals=locals, limit=limit, json=json)["text"])
 
 
