@@ -397,7 +397,7 @@ def test_print_names(case):
 def test_print_what_is_not_there(case):
     missing = {
         "nosuch": "'nosuch' not found",
-        "": "'' not found",
+        "": "py-print: which name or path, such as self.pool[0]? Type: help py-print",
         "a": "'a' not found",  # of the caller
     }
     wrong = {

@@ -118,11 +118,16 @@ fields! {
         tp_itemsize = "tp_itemsize",
         tp_flags = "tp_flags",
         tp_methods = "tp_methods",
+        tp_getattro = "tp_getattro",
         tp_members = "tp_members",
         tp_base = "tp_base",
         tp_dict = "tp_dict",
+        tp_descr_get = "tp_descr_get",
+        tp_descr_set = "tp_descr_set",
         tp_dictoffset = "tp_dictoffset",
+        tp_bases = "tp_bases",
         tp_mro = "tp_mro",
+        tp_subclasses = "tp_subclasses",
     }
     heap_type: HeapTypeFields = "PyHeapTypeObject" | "_heaptypeobject" {
         ht_name = "ht_name",
@@ -131,7 +136,9 @@ fields! {
     }
     member_def: MemberDefFields = "PyMemberDef" {
         name = "name",
+        type_code = "type",
         offset = "offset",
+        flags = "flags",
     }
     int: IntFields = "PyIntObject(2.7)" | "PyIntObject" {
         ob_ival = "ob_ival",
@@ -219,7 +226,13 @@ fields! {
     function: FunctionFields = "PyFunctionObject" {
         func_name = "func_name",
         func_qualname = "func_qualname",
+        func_code = "func_code",
+        func_defaults = "func_defaults",
+        func_kwdefaults = "func_kwdefaults",
         func_closure = "func_closure",
+        func_doc = "func_doc",
+        func_dict = "func_dict",
+        func_module = "func_module",
     }
     method: MethodFields = "PyMethodObject" {
         im_func = "im_func",
@@ -242,6 +255,9 @@ fields! {
         d_method = "d_method",
         vectorcall = "vectorcall",
     }
+    member_descr: MemberDescrFields = "PyMemberDescrObject" {
+        d_member = "d_member",
+    }
     module: ModuleFields = "PyModuleObject" {
         md_dict = "md_dict",
         md_name = "md_name",
@@ -249,6 +265,9 @@ fields! {
     exception: ExceptionFields = "PyBaseExceptionObject" {
         dict = "dict",
         args = "args",
+        traceback = "traceback",
+        context = "context",
+        cause = "cause",
     }
     slice: SliceFields = "PySliceObject" {
         start = "start",
@@ -259,6 +278,7 @@ fields! {
         leftblock = "leftblock",
         leftindex = "leftindex",
         len = "len",
+        maxlen = "maxlen",
     }
     deque_block: DequeBlockFields = "deque.BLOCK" {
         data = "data",
@@ -269,12 +289,14 @@ fields! {
         in_dict = "in_dict",
     }
     class: ClassFields = "PyClassObject(2.7)" | "PyClassObject" {
+        cl_bases = "cl_bases",
         cl_name = "cl_name",
         cl_dict = "cl_dict",
     }
     generator: GeneratorFields = "PyGenObject" {
         gi_iframe = "gi_iframe",
         gi_name = "gi_name",
+        gi_qualname = "gi_qualname",
         gi_code = "gi_code",
     }
     code: CodeFields = "PyCodeObject" {
@@ -324,6 +346,7 @@ fields! {
         builtins = "f_builtins",
         locals = "f_locals",
         instr = "instr_ptr" | "prev_instr",
+        frame_obj = "frame_obj",
         tlbc_index = "tlbc_index",
         stackpointer = "stackpointer",
         is_entry = "is_entry",
@@ -354,6 +377,8 @@ fields! {
         runtime = "runtime",
         gil = "ceval.gil",
         gc_collecting = "gc.collecting",
+        types_builtins = "types.builtins",
+        types_extensions = "types.for_extensions",
     }
     runtime: RuntimeFields = "_PyRuntimeState" | "pyruntimestate" {
         interpreters_head = "interpreters.head",

@@ -126,6 +126,8 @@ pub struct Rules {
     pub free_threaded: bool,
     /// `repr` of an exception with one argument ends in a comma (3.6 and older, bpo-30399).
     pub exception_comma: bool,
+    /// `repr` of a `timedelta` names its parts (3.7, bpo-30302).
+    pub timedelta_keywords: bool,
 }
 
 /// The rules for `version`, or `None` for one that is not known. A 32-byte header means a
@@ -181,5 +183,6 @@ pub fn rules(version: &Version, header: u64) -> Option<Rules> {
         python2: minor == 0,
         free_threaded,
         exception_comma: minor <= 6,
+        timedelta_keywords: minor >= 7,
     })
 }

@@ -1,16 +1,11 @@
-//! Attributes of instances: their dict wherever this version keeps it, and their slots.
+//! Where instances keep their attributes: a dict wherever this version has it, or values without one.
 
+use super::lookup::Attribute;
+use super::value::Value;
 use super::{Kind, Objects, Type};
-use crate::bytes::{Addr, sign_extend};
+use crate::bytes::Addr;
 use crate::error::{Error, Result};
 use crate::layout::InstanceDict;
-use crate::limits;
-
-/// Slots (`__slots__`) that one class is believed to have.
-const SLOTS: u64 = 256;
-
-/// `T_OBJECT_EX` of structmember.h, the type code of a `__slots__` member (`Py_T_OBJECT_EX`).
-const OBJECT_EX: u64 = 16;
 
 /// Where attributes live.
 enum Place {
@@ -97,102 +92,11 @@ impl Objects {
         self.memory.pointer(addr + offset)
     }
 
-    /// The slots of the object at `addr`: (name, value), those of base classes first. Slots that
-    /// are not set are left out.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`], [`Error::Fault`].
-    pub fn slots(&self, addr: Addr, ty: &Type) -> Result<Vec<(String, Addr)>> {
-        let mut chain = Vec::new();
-        let mut at = Some(ty.addr);
-        while let Some(current) = at
-            && chain.len() < limits::BASES
-        {
-            let info = self.type_at(current)?;
-            at = info.base;
-            if !info.heap {
-                break;
-            }
-            chain.push(current);
-        }
-        let mut all = Vec::new();
-        for class in chain.into_iter().rev() {
-            all.extend(self.class_slots(addr, class)?);
-        }
-        Ok(all)
-    }
-
-    /// A heap type's members lie behind the type object, or where `tp_members` says.
-    fn class_slots(&self, addr: Addr, class: Addr) -> Result<Vec<(String, Addr)>> {
-        let def = &self.layout.member_def;
-        let mut all = Vec::new();
-        let Some(table) = self.pointer(class, &self.layout.ty.tp_members)?.non_null() else { return Ok(all) };
-        for i in 0..SLOTS {
-            let entry = table + i * def.size.at()?;
-            let name = self.pointer(entry, &def.name)?;
-            if name.is_null() {
-                break;
-            }
-            // PyMemberDef: name, type (int at 8), offset, flags, doc.
-            let code = self.memory.uint(entry + 8, 4)?;
-            let offset = sign_extend(self.memory.uint(entry + def.offset.at()?, 8)?, 8);
-            if code == OBJECT_EX && (8..1 << 32).contains(&offset) {
-                let value = self.memory.pointer(addr + offset.unsigned_abs())?;
-                if !value.is_null() {
-                    all.push((super::text::plain(&self.memory.c_string(name)?), value));
-                }
-            }
-        }
-        Ok(all)
-    }
-
-    /// The attribute `name` of the object at `addr`: instance dict, then slots, then the classes
-    /// along the mro.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`], [`Error::Fault`].
-    pub fn attribute(&self, addr: Addr, name: &str) -> Result<Option<Addr>> {
-        let ty = self.type_of(addr)?;
-        let mut found = None;
-        let mut look = |key: Addr, value: Addr| {
-            if self.is_text(key, name) {
-                found = Some(value);
-            }
-            found.is_none()
-        };
-        match ty.kind {
-            Kind::OldInstance => self.dict_each(self.pointer(addr, &self.layout.instance.in_dict)?, &mut look)?,
-            Kind::OldClass => self.dict_each(self.pointer(addr, &self.layout.class.cl_dict)?, &mut look)?,
-            Kind::Module => self.dict_each(self.pointer(addr, &self.layout.module.md_dict)?, &mut look)?,
-            Kind::Type => return self.class_attribute(addr, name),
-            _ => self.attributes_each(addr, &ty, &mut look)?,
-        }
-        if found.is_some() {
-            return Ok(found);
-        }
-        if let Some((_, value)) = self.slots(addr, &ty)?.into_iter().find(|(slot, _)| slot == name) {
-            return Ok(Some(value));
-        }
-        let class = if ty.kind == Kind::OldInstance {
-            let class = self.pointer(addr, &self.layout.instance.in_class)?;
-            return self.dict_get(self.pointer(class, &self.layout.class.cl_dict)?, name);
-        } else {
-            ty.addr
-        };
-        self.class_attribute(class, name)
-    }
-
-    /// What the class at `class` or one of its bases has under `name`.
-    fn class_attribute(&self, class: Addr, name: &str) -> Result<Option<Addr>> {
-        let mro = self.pointer(class, &self.layout.ty.tp_mro)?;
-        let (classes, _) = self.tuple(mro, limits::BASES)?;
-        for class in classes {
-            // 3.12 keeps the dicts of static types per interpreter; those are NULL here.
-            let Some(dict) = self.pointer(class, &self.layout.ty.tp_dict)?.non_null() else { continue };
-            if let Some(value) = self.dict_get(dict, name)? {
-                return Ok(Some(value));
-            }
-        }
-        Ok(None)
+    /// `__dict__` of an instance: the dict, or one that Python would make of the attributes.
+    pub(super) fn instance_dict(&self, addr: Addr, ty: &Type) -> Result<Attribute> {
+        Ok(match self.place(addr, ty)? {
+            Place::Dict(dict) => Value::Object(dict).into(),
+            Place::Values(_) | Place::Nowhere => Value::Namespace(addr).into(),
+        })
     }
 }

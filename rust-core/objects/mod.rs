@@ -5,15 +5,23 @@
 
 pub mod attributes;
 pub mod code;
+mod datetime;
+mod decimal;
 pub mod depth;
+mod descriptors;
 pub mod dict;
+mod instances;
+mod kinds;
 pub mod lines;
+pub mod lookup;
+mod members;
 mod names;
 pub mod number;
 pub mod repr;
 pub mod sequence;
 pub mod set;
 pub mod text;
+pub mod value;
 
 use crate::bytes::Addr;
 use crate::error::{Error, Result};
@@ -23,57 +31,11 @@ use crate::locate::Located;
 use crate::process::Cache;
 use code::Code;
 use depth::Depths;
+pub use kinds::Kind;
+use kinds::inherited;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
-
-/// What an object is, as far as decoding it goes. Subclasses are of the kind of their nearest
-/// built-in base.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(missing_docs)] // the names are those of Python's types
-pub enum Kind {
-    None,
-    Ellipsis,
-    NotImplemented,
-    Bool,
-    /// `int` of Python 2.
-    Int2,
-    Int,
-    Float,
-    Complex,
-    /// `str` of Python 2: bytes.
-    Str2,
-    /// `unicode` of Python 2.
-    Unicode2,
-    Str,
-    Bytes,
-    Bytearray,
-    Tuple,
-    List,
-    Dict,
-    Set,
-    Frozenset,
-    Deque,
-    Exception,
-    Type,
-    /// A class without `object` as its base, in Python 2.
-    OldClass,
-    /// An instance of such a class.
-    OldInstance,
-    Function,
-    Method,
-    CFunction,
-    MethodDescriptor,
-    WrapperDescriptor,
-    MethodWrapper,
-    Module,
-    Cell,
-    Code,
-    Frame,
-    Generator,
-    Slice,
-    Object,
-}
 
 /// Type flags of CPython (`Include/object.h`).
 mod flag {
@@ -139,6 +101,7 @@ pub struct Objects {
     depths: RefCell<HashMap<Addr, Option<Rc<Depths>>>>,
     depths_budget: Cell<usize>,
     entries_left: Cell<usize>,
+    interpreter: Cell<Addr>,
 }
 
 impl Objects {
@@ -154,7 +117,13 @@ impl Objects {
             entries_left: Cell::new(usize::MAX),
             depths: RefCell::default(),
             depths_budget: Cell::new(limits::STACK_STATES_TOTAL),
+            interpreter: Cell::new(Addr::NULL),
         }
+    }
+
+    /// Tells where an interpreter is: 3.12 and later keep the dicts of static types there.
+    pub fn set_interpreter(&self, addr: Addr) {
+        self.interpreter.set(addr);
     }
 
     /// Forgets what was remembered: the target has run.
@@ -297,58 +266,12 @@ impl Objects {
         })
     }
 
-    /// The kind that a type itself stands for. Static types of the interpreter's image go by their
-    /// name; so do the few C types of extension modules, which carry their module in `tp_name` (a
-    /// class written in Python never does).
-    fn builtin_kind(&self, addr: Addr, ty: &Type) -> Option<Kind> {
-        if addr == self.located.type_type {
-            return Some(Kind::Type);
-        }
-        if ty.tp_name == "collections.deque" {
-            return Some(Kind::Deque);
-        }
-        if ty.heap || !self.located.statics.may_be_at(addr) {
-            return None;
-        }
-        let python2 = self.layout.rules.python2;
-        Some(match ty.tp_name.as_str() {
-            "NoneType" => Kind::None,
-            "ellipsis" => Kind::Ellipsis,
-            "NotImplementedType" => Kind::NotImplemented,
-            "bool" => Kind::Bool,
-            "int" if python2 => Kind::Int2,
-            "int" | "long" => Kind::Int,
-            "float" => Kind::Float,
-            "complex" => Kind::Complex,
-            "str" if python2 => Kind::Str2,
-            "unicode" => Kind::Unicode2,
-            "str" => Kind::Str,
-            "bytes" => Kind::Bytes,
-            "bytearray" => Kind::Bytearray,
-            "tuple" => Kind::Tuple,
-            "list" => Kind::List,
-            "dict" => Kind::Dict,
-            "set" => Kind::Set,
-            "frozenset" => Kind::Frozenset,
-            "BaseException" | "exceptions.BaseException" => Kind::Exception,
-            "classobj" => Kind::OldClass,
-            "instance" => Kind::OldInstance,
-            "function" => Kind::Function,
-            "method" => Kind::Method,
-            "instancemethod" if python2 => Kind::Method,
-            "builtin_function_or_method" | "builtin_method" => Kind::CFunction,
-            "method_descriptor" | "classmethod_descriptor" => Kind::MethodDescriptor,
-            "wrapper_descriptor" => Kind::WrapperDescriptor,
-            "method-wrapper" => Kind::MethodWrapper,
-            "module" => Kind::Module,
-            "cell" => Kind::Cell,
-            "code" => Kind::Code,
-            "frame" => Kind::Frame,
-            "generator" | "coroutine" | "async_generator" => Kind::Generator,
-            "slice" => Kind::Slice,
-            "object" => Kind::Object,
-            _ => return None,
-        })
+    /// Runs `f` with a budget of table entries: a path may lead through many dicts.
+    pub fn bounded<T>(&self, f: impl FnOnce() -> T) -> T {
+        let before = self.entries_left.replace(limits::DICT_ENTRIES);
+        let result = f();
+        self.entries_left.set(before);
+        result
     }
 
     /// Takes `count` table entries from the budget of the value that is being shown.
@@ -378,14 +301,5 @@ fn width(width: u32) -> usize {
     match width {
         1..=8 => width as usize,
         _ => 8,
-    }
-}
-
-/// A subclass is of the kind of its base, except where there is one object of the type and no
-/// subclass can be.
-fn inherited(kind: Kind) -> Kind {
-    match kind {
-        Kind::None | Kind::Ellipsis | Kind::NotImplemented => Kind::Object,
-        kind => kind,
     }
 }

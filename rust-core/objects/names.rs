@@ -48,6 +48,37 @@ impl Objects {
             .unwrap_or_else(|| "?".to_owned())
     }
 
+    /// A method of `receiver`, as one that is stored is written.
+    pub(super) fn bound_method_repr(&self, function: Addr, receiver: Addr) -> Result<String> {
+        let (kind, ty) = (self.type_of(function).map(|ty| ty.kind), self.type_of(receiver)?);
+        let descriptor = || self.pointer(function, &self.layout.descr.d_name).and_then(|name| self.name(name));
+        Ok(match kind {
+            Ok(Kind::MethodDescriptor) => {
+                format!("<built-in method {} of {} object at remote {receiver}>", descriptor()?, ty.tp_name)
+            }
+            Ok(Kind::WrapperDescriptor) => {
+                format!("<method-wrapper '{}' of {} object at {receiver}>", descriptor()?, ty.tp_name)
+            }
+            _ => {
+                let name = self.callable_name(function);
+                format!("<bound method {name} of {} object at remote {receiver}>", ty.tp_name)
+            }
+        })
+    }
+
+    /// The bare names of the classes of the object at `addr`, its own first.
+    pub fn class_names(&self, addr: Addr) -> Vec<String> {
+        let Ok(ty) = self.type_of(addr) else { return Vec::new() };
+        if ty.kind == Kind::OldInstance {
+            let classes = self.pointer(addr, &self.layout.instance.in_class).and_then(|class| self.old_classes(class));
+            let name = |class| self.pointer(class, &self.layout.class.cl_name).and_then(|name| self.name(name)).ok();
+            return classes.unwrap_or_default().into_iter().filter_map(name).collect();
+        }
+        let class = if ty.kind == Kind::Type { addr } else { ty.addr };
+        let classes = self.classes(class).unwrap_or_default();
+        classes.into_iter().filter_map(|class| Some(self.type_at(class).ok()?.name().to_owned())).collect()
+    }
+
     /// The name of a module: `md_name`, or `__name__` in its dict.
     pub fn module_name(&self, addr: Addr) -> Option<String> {
         let fields = &self.layout.module;

@@ -10,6 +10,8 @@ use crate::limits;
 /// nobody ships for 64-bit Linux.
 const DIGIT_BITS: u32 = 30;
 
+const MASK: u64 = (1 << DIGIT_BITS) - 1;
+
 /// An `int`: sign and digits of 30 bits, least significant first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Integer {
@@ -21,7 +23,53 @@ pub struct Integer {
     pub len: usize,
 }
 
+impl From<i128> for Integer {
+    fn from(value: i128) -> Integer {
+        let mut rest = value.unsigned_abs();
+        let mut digits = Vec::new();
+        while rest > 0 {
+            digits.push((rest & u128::from(MASK)) as u32);
+            rest >>= DIGIT_BITS;
+        }
+        Integer { negative: value < 0, len: digits.len(), digits }
+    }
+}
+
 impl Integer {
+    /// The number that `text` is in base `radix`.
+    pub fn parse(text: &str, radix: u32, negative: bool) -> Option<Integer> {
+        let mut digits: Vec<u32> = Vec::new();
+        for c in text.chars() {
+            let mut carry = u64::from(c.to_digit(radix)?);
+            for digit in &mut digits {
+                let value = u64::from(*digit) * u64::from(radix) + carry;
+                *digit = (value & MASK) as u32;
+                carry = value >> DIGIT_BITS;
+            }
+            if carry > 0 {
+                digits.push(carry as u32);
+            }
+        }
+        let negative = negative && !digits.is_empty();
+        (!text.is_empty()).then_some(Integer { negative, len: digits.len(), digits })
+    }
+
+    /// The integer that `value` is equal to, if it is equal to one.
+    pub fn from_float(value: f64) -> Option<Integer> {
+        if !value.is_finite() || value.fract() != 0.0 {
+            return None;
+        }
+        // Exact: digits come off in steps of a power of two.
+        let base = f64::from(1u32 << DIGIT_BITS);
+        let mut rest = value.abs();
+        let mut digits = Vec::new();
+        while rest > 0.0 {
+            digits.push((rest % base) as u32);
+            rest = (rest / base).trunc();
+        }
+        Some(Integer { negative: value < 0.0, len: digits.len(), digits })
+    }
+
     /// The value, where four digits hold it.
     pub fn to_i128(&self) -> Option<i128> {
         if self.len > 4 || self.digits.len() != self.len {

@@ -5,6 +5,8 @@
 //! deep, or one that contains itself, costs what the budget allows. An object that cannot be read
 //! costs a placeholder.
 
+use super::datetime::Part;
+use super::value::Value;
 use super::{Kind, Objects, Type, number, text};
 use crate::bytes::Addr;
 use crate::error::Result;
@@ -35,11 +37,15 @@ pub struct Repr {
 /// The mark at the end of a text that was cut.
 pub const CUT: &str = "...(truncated)";
 
-enum Work {
+pub(super) enum Work {
     Text(Cow<'static, str>),
     Object(Addr),
     /// The value of an instance of a subclass, as if it were of the built-in base.
     Payload(Addr, Rc<Type>),
+    /// The attributes of an object, as a dict.
+    Namespace(Addr),
+    /// The items of a dict.
+    Items(Vec<(Addr, Addr)>),
     Leave(Addr),
 }
 
@@ -55,14 +61,14 @@ impl From<String> for Work {
     }
 }
 
-struct Writer<'a> {
-    objects: &'a Objects,
-    style: Style,
+pub(super) struct Writer<'a> {
+    pub(super) objects: &'a Objects,
+    pub(super) style: Style,
     out: String,
     chars: usize,
     limit: usize,
-    work: Vec<Work>,
-    active: HashSet<Addr>,
+    pub(super) work: Vec<Work>,
+    pub(super) active: HashSet<Addr>,
     /// A value was described and not written out: an int of a million digits.
     abridged: bool,
 }
@@ -71,6 +77,30 @@ impl Objects {
     /// The text of the object at `addr`, of at most `limit` characters (and the mark where it is
     /// cut). Never fails: what cannot be read is a placeholder.
     pub fn repr(&self, addr: Addr, limit: usize, style: Style) -> Repr {
+        self.written(Work::Object(addr), limit, style)
+    }
+
+    /// The text of a value, as [`Objects::repr`] gives that of an object.
+    pub fn repr_value(&self, value: &Value, limit: usize, style: Style) -> Repr {
+        let python2 = self.layout.rules.python2;
+        let text = match value {
+            Value::Object(addr) => return self.repr(*addr, limit, style),
+            Value::Namespace(addr) => return self.written(Work::Namespace(*addr), limit, style),
+            Value::Bound { function, receiver } => self
+                .bound_method_repr(*function, *receiver)
+                .unwrap_or_else(|_| format!("<unreadable method of {receiver}>")),
+            Value::None => "None".to_owned(),
+            Value::Bool(value) => if *value { "True" } else { "False" }.to_owned(),
+            Value::Int(value) => value.to_string(),
+            Value::Float(value) => number::repr_float(*value),
+            Value::Text(points) if python2 => format!("u{}", text::repr_text(points, true, true)),
+            Value::Text(points) => text::repr_text(points, true, false),
+            Value::Bytes(bytes) => format!("{}{}", if python2 { "" } else { "b" }, text::repr_bytes(bytes, true)),
+        };
+        self.written(text.into(), limit, style)
+    }
+
+    fn written(&self, work: Work, limit: usize, style: Style) -> Repr {
         let limit = limit.min(limits::VALUE_CHARS_MAX);
         let entries = self.entries_left.replace(limits::REPR_ENTRIES);
         let mut writer = Writer {
@@ -79,7 +109,7 @@ impl Objects {
             out: String::new(),
             chars: 0,
             limit,
-            work: vec![Work::Object(addr)],
+            work: vec![work],
             active: HashSet::new(),
             abridged: false,
         };
@@ -111,6 +141,12 @@ impl Writer<'_> {
                     self.active.remove(&addr);
                 }
                 Work::Object(addr) => self.object(addr),
+                Work::Items(items) => self.dict_items(items),
+                Work::Namespace(addr) => {
+                    if self.namespace(addr).is_err() {
+                        self.then(["<unreadable>".into()]);
+                    }
+                }
                 Work::Payload(addr, ty) => {
                     if self.value(addr, &ty).is_err() {
                         self.then(["<unreadable>".into()]);
@@ -122,7 +158,7 @@ impl Writer<'_> {
     }
 
     /// Puts `parts` before everything else that is still to do.
-    fn then<const N: usize>(&mut self, parts: [Work; N]) {
+    pub(super) fn then<const N: usize>(&mut self, parts: [Work; N]) {
         self.work.extend(parts.into_iter().rev());
     }
 
@@ -133,7 +169,7 @@ impl Writer<'_> {
 
     /// Characters that still fit beside what is waiting to be written: an item of a container takes
     /// three at least, an entry of a dict six.
-    fn items_room(&self) -> usize {
+    pub(super) fn items_room(&self) -> usize {
         self.room().saturating_sub(self.work.len() / 2)
     }
 
@@ -176,11 +212,11 @@ impl Writer<'_> {
     }
 
     /// Marks `addr` as being written; false if it already is: the object contains itself.
-    fn enter(&mut self, addr: Addr) -> bool {
+    pub(super) fn enter(&mut self, addr: Addr) -> bool {
         self.active.insert(addr)
     }
 
-    fn items(&mut self, addr: Addr, open: &'static str, items: Vec<Addr>, close: &'static str) {
+    fn items(&mut self, addr: Addr, open: &'static str, items: Vec<Addr>, close: impl Into<Work>) {
         self.work.push(Work::Leave(addr));
         self.work.push(close.into());
         for (i, item) in items.into_iter().enumerate().rev() {
@@ -205,6 +241,12 @@ impl Writer<'_> {
                     | Kind::Complex
                     | Kind::Bytearray
                     | Kind::Deque
+                    | Kind::Date
+                    | Kind::Time
+                    | Kind::DateTime
+                    | Kind::TimeDelta
+                    | Kind::TimeZone
+                    | Kind::Decimal
                     | Kind::Function
                     | Kind::Method
                     | Kind::Type
@@ -267,6 +309,21 @@ impl Writer<'_> {
                 return self.container(addr, ty, items / 3 + 1);
             }
             Kind::Dict => return self.dict(addr, items / 6 + 1),
+            Kind::Date | Kind::Time | Kind::DateTime | Kind::TimeDelta | Kind::TimeZone => {
+                let parts = objects.datetime_repr(addr, ty.kind)?;
+                // A zone may be any object, even this one.
+                if !self.enter(addr) {
+                    self.then([format!("<{} at remote {addr}>", ty.tp_name).into()]);
+                    return Ok(());
+                }
+                self.work.push(Work::Leave(addr));
+                self.work.extend(parts.into_iter().rev().map(|part| match part {
+                    Part::Text(text) => text.into(),
+                    Part::Object(object) => Work::Object(object),
+                }));
+                return Ok(());
+            }
+            Kind::Decimal => objects.decimal_repr(addr)?,
             Kind::Exception => return self.exception(addr, ty),
             Kind::Slice => {
                 let fields = &objects.layout.slice;
@@ -312,14 +369,11 @@ impl Writer<'_> {
             }
             Kind::Method => {
                 let receiver = objects.pointer(addr, &layout.method.im_self)?;
-                let name = objects
-                    .pointer(addr, &layout.method.im_func)
-                    .map_or_else(|_| "?".to_owned(), |f| objects.callable_name(f));
+                let function = objects.pointer(addr, &layout.method.im_func).unwrap_or_default();
                 if receiver.is_null() {
-                    format!("<unbound method {name} at remote {addr}>")
+                    format!("<unbound method {} at remote {addr}>", objects.callable_name(function))
                 } else {
-                    let receiver_type = objects.type_of(receiver)?;
-                    format!("<bound method {name} of {} object at remote {receiver}>", receiver_type.tp_name)
+                    objects.bound_method_repr(function, receiver)?
                 }
             }
             Kind::CFunction => objects.builtin_repr(addr)?,
@@ -370,10 +424,14 @@ impl Writer<'_> {
             Kind::Deque => objects.deque(addr, most)?,
             _ => objects.set(addr, most)?,
         };
+        if ty.kind == Kind::Deque {
+            let bound = objects.deque_bound(addr)?.map_or_else(|| "])".to_owned(), |most| format!("], maxlen={most})"));
+            self.items(addr, "deque([", items, bound);
+            return Ok(());
+        }
         let (open, close) = match ty.kind {
             Kind::Tuple => ("(", if len == 1 { ",)" } else { ")" }),
             Kind::List => ("[", "]"),
-            Kind::Deque => ("deque([", "])"),
             Kind::Set if python2 => ("set([", "])"),
             Kind::Frozenset if python2 => ("frozenset([", "])"),
             Kind::Set if len == 0 => ("set(", ")"),
@@ -385,6 +443,20 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// The attributes of an object as the dict that Python would make of them.
+    fn namespace(&mut self, addr: Addr) -> Result<()> {
+        let ty = self.objects.type_of(addr)?;
+        let most = self.items_room() / 6 + 1;
+        let mut items = Vec::new();
+        self.objects.attributes_each(addr, &ty, &mut |key, value| {
+            items.push((key, value));
+            items.len() < most
+        })?;
+        // Not marked as being written: the object itself is not.
+        self.dict_items(items);
+        Ok(())
+    }
+
     fn dict(&mut self, addr: Addr, most: usize) -> Result<()> {
         if !self.enter(addr) {
             self.then(["{...}".into()]);
@@ -392,6 +464,11 @@ impl Writer<'_> {
         }
         let (items, _) = self.objects.dict(addr, most)?;
         self.work.push(Work::Leave(addr));
+        self.dict_items(items);
+        Ok(())
+    }
+
+    pub(super) fn dict_items(&mut self, items: Vec<(Addr, Addr)>) {
         self.work.push("}".into());
         for (i, (key, value)) in items.into_iter().enumerate().rev() {
             self.work.extend([Work::Object(value), ": ".into(), Work::Object(key)]);
@@ -400,7 +477,6 @@ impl Writer<'_> {
             }
         }
         self.work.push("{".into());
-        Ok(())
     }
 
     fn exception(&mut self, addr: Addr, ty: &Type) -> Result<()> {
@@ -420,83 +496,6 @@ impl Writer<'_> {
         let comma = len == 1 && (self.style == Style::Stock || objects.layout.rules.exception_comma);
         self.items(addr, "(", items, if comma { ",)" } else { ")" });
         self.then([name.into()]);
-        Ok(())
-    }
-
-    /// `<Foo(a=1) at remote 0x…>`, with the value of a built-in base first.
-    fn instance(&mut self, addr: Addr, ty: &Rc<Type>) -> Result<()> {
-        let objects = self.objects;
-        let most = self.items_room() / 4 + 1;
-        let mut attributes: Vec<(String, Addr)> = Vec::new();
-        let mut name = ty.tp_name.clone();
-        let mut collect = |key: Addr, value: Addr| {
-            let text = objects.name(key).unwrap_or_else(|_| format!("<key at {key}>"));
-            attributes.push((text, value));
-            attributes.len() < most
-        };
-        // Whether there is a place for attributes at all, even an empty one.
-        let storage;
-        if ty.kind == Kind::OldInstance {
-            let class = objects.pointer(addr, &objects.layout.instance.in_class)?;
-            name = objects.name(objects.pointer(class, &objects.layout.class.cl_name)?)?;
-            let dict = objects.pointer(addr, &objects.layout.instance.in_dict)?;
-            storage = !dict.is_null();
-            if storage {
-                objects.dict_each(dict, &mut collect)?;
-            }
-        } else {
-            // A damaged dict costs the attributes, not the object.
-            let walked = objects.attributes_each(addr, ty, &mut collect);
-            storage = walked.is_ok() && objects.has_attributes(addr, ty);
-            if self.style == Style::Pyext {
-                attributes.extend(objects.slots(addr, ty).unwrap_or_default());
-            }
-        }
-        let payload = self.style == Style::Pyext
-            && matches!(
-                ty.kind,
-                Kind::Int
-                    | Kind::Int2
-                    | Kind::Float
-                    | Kind::Complex
-                    | Kind::Str
-                    | Kind::Str2
-                    | Kind::Unicode2
-                    | Kind::Bytes
-                    | Kind::Bytearray
-                    | Kind::Tuple
-                    | Kind::List
-                    | Kind::Dict
-                    | Kind::Set
-                    | Kind::Frozenset
-                    | Kind::Deque
-            );
-        if !payload && attributes.is_empty() && !(storage && self.style == Style::Stock) {
-            self.then([format!("<{name} at remote {addr}>").into()]);
-            return Ok(());
-        }
-        if !self.enter(addr) {
-            let cycle = match self.style {
-                Style::Pyext => format!("<{name}(...) at remote {addr}>"),
-                Style::Stock => "<...>".to_owned(),
-            };
-            self.then([cycle.into()]);
-            return Ok(());
-        }
-        self.work.push(Work::Leave(addr));
-        self.work.push(format!(") at remote {addr}>").into());
-        for (i, (attribute, value)) in attributes.into_iter().enumerate().rev() {
-            self.work.extend([Work::Object(value), format!("{attribute}=").into()]);
-            if i > 0 || payload {
-                self.work.push(", ".into());
-            }
-        }
-        if payload {
-            // The payload's own walk marks the object again: it must not look like a cycle.
-            self.active.remove(&addr);
-            self.work.push(Work::Payload(addr, Rc::clone(ty)));
-        }
-        self.work.push(format!("<{name}(").into());
         Ok(())
     }
 }

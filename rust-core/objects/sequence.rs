@@ -1,6 +1,6 @@
 //! `tuple`, `list`, `collections.deque`: their items.
 
-use super::Objects;
+use super::{Kind, Objects, Type};
 use crate::bytes::Addr;
 use crate::error::{Error, Result};
 
@@ -54,5 +54,50 @@ impl Objects {
             index += 1;
         }
         Ok((items, len))
+    }
+
+    /// The length that the deque at `addr` is limited to, if it is.
+    ///
+    /// # Errors
+    /// [`Error::Fault`].
+    pub fn deque_bound(&self, addr: Addr) -> Result<Option<u64>> {
+        let most = self.int(addr, &self.layout.deque.maxlen)?;
+        Ok(u64::try_from(most).ok())
+    }
+
+    /// Start, step and length of a `range` (of Python 2: `xrange`) of numbers that 128 bits hold.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::Fault`].
+    pub fn range(&self, addr: Addr, ty: &Type) -> Result<Option<(i128, i128, i128)>> {
+        // rangeobject.c: 2.7 has start, step, length as C longs, 3.x start, stop, step, length as objects.
+        let fields = addr + self.layout.object.size.at()?;
+        match self.static_name(ty) {
+            "xrange" => {
+                let field = |i: u64| self.memory.int(fields + i * 8, 8).map(i128::from);
+                Ok(Some((field(0)?, field(1)?, field(2)?)))
+            }
+            "range" => {
+                let field = |i: u64| {
+                    let value = self.memory.pointer(fields + i * 8)?;
+                    self.whole_number(value).ok_or(Error::Corrupt { what: "a range", addr })
+                };
+                Ok(Some((field(0)?, field(2)?, field(3)?)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// What a read-only view of a dict shows (descrobject.c: its first field).
+    ///
+    /// # Errors
+    /// [`Error::Fault`].
+    pub fn proxied(&self, addr: Addr, ty: &Type) -> Result<Option<Addr>> {
+        if !matches!(self.static_name(ty), "mappingproxy" | "dictproxy") {
+            return Ok(None);
+        }
+        let inner = self.memory.pointer(addr + self.layout.object.size.at()?)?;
+        // A view of a view would be a walk without an end.
+        Ok(self.type_of(inner).is_ok_and(|ty| ty.kind == Kind::Dict).then_some(inner))
     }
 }

@@ -17,8 +17,8 @@ pub struct Variable {
     /// The name of its type.
     #[serde(rename = "type")]
     pub type_name: Option<String>,
-    /// Where the value is.
-    pub address: Addr,
+    /// Where the value is; nowhere if Python makes it only when asked.
+    pub address: Option<Addr>,
     /// Whether `value` was cut.
     pub truncated: bool,
 }

@@ -102,7 +102,7 @@ impl<'a> Answering<'a> {
             name: variable.name.clone(),
             value: repr.text,
             type_name: objects.type_of(variable.value).ok().map(|ty| objects.short_type_name(variable.value, &ty)),
-            address: variable.value,
+            address: Some(variable.value),
             truncated: repr.truncated,
         }
     }
@@ -380,8 +380,16 @@ impl<'a> Answering<'a> {
         let (stack, index) = self.current()?;
         self.remark_namespace(&stack.frames[index]);
         let name = self.request.options.name.clone().unwrap_or_default();
-        let (scope, value) = super::path::resolve(&self.attached.objects, &stack.frames[index], &name)?;
-        let variable = self.variable(&Variable { name, value }, self.chars(16 * limits::VALUE_CHARS));
+        let objects = &self.attached.objects;
+        let (scope, value) = super::path::resolve(objects, &stack.frames[index], &name, self.request.style())?;
+        let repr = objects.repr_value(&value, self.chars(16 * limits::VALUE_CHARS), self.request.style());
+        let variable = model::Variable {
+            name,
+            value: repr.text,
+            type_name: objects.value_type(&value),
+            address: value.address(),
+            truncated: repr.truncated,
+        };
         let answer = model::Printed { scope: scope.word(), variable, diagnostics: self.diagnostics() };
         Ok(self.respond(&answer, |answer| text::printed(answer, &self.request.paint)))
     }
@@ -390,6 +398,10 @@ impl<'a> Answering<'a> {
         let (stack, index) = self.current()?;
         let frame = &stack.frames[index];
         let objects = &self.attached.objects;
+        let typed = self.request.options.name.as_deref().unwrap_or("");
+        if let Some(names) = super::path::complete(objects, frame, typed, self.request.style()) {
+            return Ok(Response { data: serde_json::json!(names), ..Response::default() });
+        }
         let mut names: Vec<String> = objects.locals(frame)?.into_iter().map(|v| v.name).collect();
         for dict in [objects.frame_globals(frame), objects.frame_builtins(frame)] {
             let _ = objects.dict_each(dict?, &mut |key, _| {

@@ -7,6 +7,7 @@ mod info;
 mod path;
 mod request;
 mod select;
+mod steps;
 mod stock;
 mod unreadable;
 mod value;

@@ -63,7 +63,7 @@ pub struct Options {
     pub start: Option<i64>,
     /// `py-list`: the last line.
     pub end: Option<i64>,
-    /// `py-print`: a name or path.
+    /// `py-print`: a name or path. Names: what was typed of it so far.
     pub name: Option<String>,
     /// `py-frame`: absolute index; `py-up`, `py-down`: relative to the selected frame.
     pub index: Option<i64>,

@@ -86,8 +86,8 @@ fn respond(answering: &Answering<'_>) -> Result<Response> {
             let frame = &stack.frames[bytecode()?.python[0]];
             let name = answering.request.options.name.clone().unwrap_or_default();
             let objects = &answering.attached.objects;
-            let (scope, value) = super::path::resolve(objects, frame, &name)?;
-            let repr = objects.repr(value, stock::LIMIT, Style::Stock);
+            let (scope, value) = super::path::resolve(objects, frame, &name, Style::Stock)?;
+            let repr = objects.repr_value(&value, stock::LIMIT, Style::Stock);
             response.text = format!("{} '{name}' = {}\n", scope.word(), repr.text);
         }
         _ => return answering.list_frame(&stack, bytecode()?.python[0]),

@@ -8,5 +8,5 @@ pub mod variables;
 mod walk;
 
 pub use frame::Frame;
-pub use variables::{Scope, Variable};
+pub use variables::{Lookup, Scope, Variable};
 pub use walk::{Stack, walk};

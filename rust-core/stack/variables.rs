@@ -31,6 +31,22 @@ impl Scope {
     }
 }
 
+/// What a name means in a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lookup {
+    /// It has a value.
+    Found(Scope, Addr),
+    /// It is a variable of the frame's function and has no value.
+    Unbound {
+        /// A variable of an enclosing function.
+        free: bool,
+        /// What has that name outside of the function, which Python does not look at.
+        behind: Option<(Scope, Addr)>,
+    },
+    /// Nothing has that name.
+    Missing,
+}
+
 /// A variable that has a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variable {
@@ -211,19 +227,31 @@ impl Objects {
         if self.layout.rules.frames == Frames::Objects { Vec::new() } else { read().unwrap_or_default() }
     }
 
-    /// Finds `name` as the frame's code would: locals, globals, builtins.
+    /// Finds `name` as the frame's code would: locals, globals, builtins. A variable of a function hides
+    /// the global of its name even while it has no value: Python raises `UnboundLocalError` or
+    /// `NameError` there.
     ///
     /// # Errors
     /// [`Error::Corrupt`], [`Error::Fault`].
-    pub fn lookup(&self, frame: &Frame, name: &str) -> Result<Option<(Scope, Addr)>> {
+    pub fn lookup(&self, frame: &Frame, name: &str) -> Result<Lookup> {
         // One scope that cannot be read does not hide the others.
         let mut locals = self.locals(frame).unwrap_or_default();
-        if let Ok(code) = &frame.code {
-            locals.extend(self.fast_locals(frame, code).unwrap_or_default());
+        let code = frame.code.as_ref().ok();
+        let fast = code.map(|code| self.fast_locals(frame, code)).transpose();
+        locals.extend(fast.as_ref().ok().cloned().flatten().unwrap_or_default());
+        if let Some(found) = locals.into_iter().find(|v| v.name == name) {
+            return Ok(Lookup::Found(Scope::Local, found.value));
         }
-        if let Some(found) = locals.iter().find(|v| v.name == name) {
-            return Ok(Some((Scope::Local, found.value)));
+        let own = code.filter(|code| code.optimized).and_then(|code| code.variables.iter().find(|v| v.name == name));
+        if let Some(own) = own {
+            let behind = self.lookup_outside(frame, name).ok().flatten();
+            // A slot that cannot be read says nothing about its value.
+            return fast.map(|_| Lookup::Unbound { free: own.place == Place::Free, behind });
         }
+        Ok(self.lookup_outside(frame, name)?.map_or(Lookup::Missing, |(scope, value)| Lookup::Found(scope, value)))
+    }
+
+    fn lookup_outside(&self, frame: &Frame, name: &str) -> Result<Option<(Scope, Addr)>> {
         if let Some(value) = self.dict_get(self.frame_globals(frame)?, name)? {
             return Ok(Some((Scope::Global, value)));
         }

@@ -24,8 +24,8 @@ def py_locals(_rest, json):
     write(session.ask("locals", json=json)["text"])
 
 
-def _names(_text):
-    return session.ask("names")["data"]
+def _names(text):
+    return session.ask("names", name=text)["data"]
 
 
 @command("py-print", [JSON], rest="NAME | PATH", complete=_names)
@@ -34,5 +34,8 @@ def py_print(rest, json):
 
     Locals come first, then cells and free variables, globals, builtins. A path goes on from there:
     py-print self.pool._queue[0]['key']
+    Between brackets stands a literal. Nothing is called: what only code could compute is refused.
     """
+    if not rest and not session.is_stock():
+        raise gdb.GdbError("py-print: which name or path, such as self.pool[0]? Type: help py-print")
     write(session.ask("print", name=rest, json=json)["text"])
