@@ -2,7 +2,7 @@
 
 import gdb
 
-from . import native, parameters, styles, target
+from . import hints, native, parameters, styles, target
 
 _sessions = {}
 #: The Python frame that the user has selected: {thread: (index, stack pointer of GDB's frame then)}.
@@ -14,7 +14,7 @@ def current():
     inferior = gdb.selected_inferior()
     key = target.key(inferior)
     if key is None:
-        raise gdb.GdbError("No process and no core. Type: attach PID, or: core-file FILE")
+        raise gdb.GdbError(hints.no_target())
     known = _sessions.get(inferior.num)
     if known and known[0] == key:
         return known[1]

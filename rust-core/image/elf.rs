@@ -104,7 +104,9 @@ impl Image {
             debug_link: parsed.gnu_debuglink().ok().flatten().map(|(name, crc)| (name.to_vec(), crc)),
             symbols: HashMap::new(),
         };
-        if let Some(mapped) = mapped_build_id(&image, &parsed, memory) {
+        // The mapped image's own headers say where its id is; without them, this file's do.
+        let mapped = super::mapped::build_id(module, memory).or_else(|| mapped_build_id(&image, &parsed, memory));
+        if let Some(mapped) = mapped {
             if image.build_id.as_ref() != Some(&mapped) {
                 let ours = image.build_id.as_deref().map_or_else(|| "none".to_owned(), hex);
                 return Err(file_error(file, &format!("build id {ours}, but the mapped image has {}", hex(&mapped))));

@@ -140,7 +140,9 @@ pub fn locate(
     all.sort_by_key(|(i, m)| (rank(*i, m), *i));
     let mut images = Vec::new();
     let mut not_started = None;
-    for (_, module) in &all {
+    // The most promising module whose file is not here.
+    let mut missing = None;
+    for (index, module) in &all {
         match open(module, memory, candidates) {
             Ok(image) => {
                 opened(&image);
@@ -156,13 +158,16 @@ pub fn locate(
                 }
                 images.push(image);
             }
-            Err(Error::File { path, why }) if rank(1, module) < 3 || images.is_empty() => {
-                diagnostics.add(format!("its file cannot be used: {why}"), path);
+            Err(e) => {
+                if rank(*index, module) < 2 {
+                    missing = missing.or(Some(module));
+                }
+                if let (Error::File { path, why }, true) = (e, rank(1, module) < 3 || images.is_empty()) {
+                    diagnostics.add(format!("its file cannot be used: {why}"), path);
+                }
             }
-            Err(_) => {}
         }
     }
-    let images_empty = !images.iter().any(|i| i.path.contains("python"));
     for image in images {
         let Some((type_type, _)) = scan_type_type(&image, memory) else { continue };
         let path = image.path.clone();
@@ -178,8 +183,7 @@ pub fn locate(
              missing."
         )));
     }
-    let suspects: Vec<_> = all.iter().filter(|(i, m)| rank(*i, m) < 3 && m.path.contains("python")).collect();
-    if let Some((_, module)) = suspects.first().filter(|_| images_empty) {
+    if let Some(module) = missing {
         return Err(Error::NoPython(format!(
             "The files of this target are not here, {} among them: copy them from where it ran and type \
              `set sysroot DIR`, or debug it there.",

@@ -61,7 +61,7 @@ class Target:
         self._fifo = os.open(self.fifo, os.O_RDWR | os.O_NONBLOCK)
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                [*UNLIMITED_CORE, interpreter.exe, self.program, self.out, self.fifo, mode, *extra],
+                [*UNLIMITED_CORE, *self.command(interpreter), self.program, self.out, self.fifo, mode, *extra],
                 cwd=self.dir,
                 env=environment,
                 stdin=subprocess.PIPE,
@@ -75,6 +75,10 @@ class Target:
             except BaseException:
                 self.close()
                 raise
+
+    def command(self, interpreter):
+        """How the interpreter is started."""
+        return [interpreter.exe]
 
     def __enter__(self):
         return self
