@@ -22,6 +22,15 @@ PATIENCE = 2.0
 WHOLE = "py-bt --all --locals --json"
 # For each of three threads.
 PER_THREAD = ("py-bt", "py-locals", "py-up", "py-print self", "py-list")
+# For the thread with a value of each kind, whose innermost frame is selected.
+PATHS = (*(f"py-print {path}" for path in (
+    "plain.second[0]", "slots.left", "child.first", "computed.computed", "computed.nosuch", "error.args[0]",
+    "error.__class__.__mro__", "point.x", "point.nosuch", "moment.year", "colour.name", "colour.__dict__",
+    "olds[0].kind", "olds[0].nosuch", "method.__func__.__code__.co_consts", "closure.__closure__[0]",
+    "suspended.gi_code.co_name", "mapping[(1, 2)]", "sparse[97]", "ordered['two']", "default['k'][0]", "queue[-1]",
+    "numbers[2]", "latin[3]", "raw[1]", "piece.stop", "cplx.real", "bound.__self__[1][1]", "partial.func.__name__",
+    "looped.nosuch")),
+    "complete py-print plain.", "complete py-print looped.", "complete py-print olds[0].", "complete py-print sys.")
 ONCE = ("py-bt --all", "py-bt-full", WHOLE, "py-threads", "py-threads --json", "py-info -v", "py-print len",
         "py-print PLACES", "py-print sys.modules", "py-frame 1", "py-down", "py-locals --json",
         "complete py-print p", "bt 30")
@@ -77,6 +86,7 @@ class Victim:
         commands = list(ONCE)
         for number in (1, 2, 3):
             commands += [self.switch(number), *PER_THREAD]
+        commands += [self.switch(1), "py-frame 0", *PATHS]
         return commands
 
     def ask(self, commands, core=None):

@@ -6,12 +6,20 @@ OUT.places: {"kinds": {name: address}, "types": [address], "chains": {name: addr
 
 import collections
 import ctypes
+import datetime
+import decimal
+import functools
 import json
 import os
 import sys
 import time
 
 import truthlib
+
+try:
+    import enum
+except ImportError:  # Python 2.7
+    enum = None
 
 PY2 = sys.version_info[0] == 2
 PLACES = {"kinds": {}, "types": [], "chains": {}, "lwps": []}
@@ -37,6 +45,26 @@ class Tagged(dict):
     pass
 
 
+class Old:
+    kind = "of the class"
+
+    def __init__(self):
+        self.value = 1
+
+
+class Computed(Plain):
+    @property
+    def computed(self):
+        return 1
+
+
+Point = collections.namedtuple("Point", "x y")
+
+if enum:
+    class Colour(enum.Enum):
+        RED = 1
+
+
 class Looped(object):
     """Its bases, mro and dict are what tests overwrite: nothing else uses it."""
 
@@ -56,6 +84,10 @@ def kinds(park):
     queue, ordered = collections.deque([1, 2, 3]), collections.OrderedDict([("one", 1), ("two", 2)])
     plain, slots, child, tagged, looped = Plain(), Slots(), Child(), Tagged(a=1), Looped()
     suspended, error, piece = generator(), ValueError("boom", 3), slice(1, 2, 3)
+    point, moment, price = Point(1, 2), datetime.datetime(2026, 11, 25, 13), decimal.Decimal("1.50")
+    span, partial = datetime.timedelta(1, 2), functools.partial(int, "1", base=2)
+    default, bounded = collections.defaultdict(list, k=[1]), collections.deque([1, 2], 2)
+    colour, olds, computed, numbers = Colour.RED if enum else None, [Old()], Computed(), range(3, 9)
     method, builtin, bound = plain.__init__, len, items.append
     cyclic = [1]
     cyclic.append(cyclic)
@@ -78,7 +110,8 @@ def kinds(park):
     chains["modules"] = id(sys.modules)
     park(1000000)
     return (negative, big, real, cplx, latin, wide, astral, raw, array, pair, single, mapping, unique, frozen, sparse,
-            queue, ordered, slots, child, tagged, looped, suspended, error, piece, method, builtin, bound, closure)
+            queue, ordered, slots, child, tagged, looped, suspended, error, piece, method, builtin, bound, closure,
+            point, moment, price, span, partial, default, bounded, colour, olds, computed, numbers)
 
 
 def calls(argument, park):
