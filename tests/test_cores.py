@@ -1,4 +1,4 @@
-"""Cores as they come: with every filter of the kernel's, sparse, compressed, without notes, and from another machine."""
+"""Cores as they come: with every filter of the kernel, sparse, compressed, without notes, and from another machine."""
 
 import copy
 import json
@@ -105,7 +105,8 @@ def test_compressed_core(plain, tmp_path, ending, compress, expand):
     answer = gdbrun.run(["py-bt"], interpreter, core=packed)[0]
     said = answer.error.strip()
     assert len(said.splitlines()) == 1
-    match = re.fullmatch(rf"{re.escape(packed)} is compressed, .* Type: shell ({expand} \S+), then: (core-file \S+)", said)
+    sentence = rf"{re.escape(packed)} is compressed, .* Type: shell ({expand} \S+), then: (core-file \S+)"
+    match = re.fullmatch(sentence, said)
     assert match, said
     answers = gdbrun.run([f"shell {match.group(1)} 2>/dev/null", match.group(2), "py-bt --all"], interpreter,
                          exe=interpreter.exe, start=True)
@@ -158,7 +159,8 @@ def test_core_from_another_machine(tmp_path):
         os.unlink(path)
 
     # Without the files: every command says so, py-info lists them with their build ids.
-    answers = gdbrun.run(["py-bt", "py-info", "py-info --json", "py-threads"], there.interpreter, core=core, exe="/bin/true")
+    answers = gdbrun.run(["py-bt", "py-info", "py-info --json", "py-threads"], there.interpreter, core=core,
+                         exe="/bin/true")
     assert there.library in answers[0].error, answers[0].error
     assert "sysroot" in answers[0].error
     listed = answers[1].text
