@@ -1,11 +1,12 @@
 # make demo   builds, then debugs a small hanging program, live and from its core
 # make test   everything that CI runs
+# make fuzz TIME=60   each fuzzer for so many seconds
 # Other targets: setup, build, lint, header, bench.
 
 SHELL := /bin/bash
 VENV := .cache/venv/bin
 
-.PHONY: demo test setup build lint header bench rust-test
+.PHONY: demo test setup build lint header bench rust-test fuzz
 
 demo: build
 	tools/demo.sh
@@ -35,3 +36,11 @@ header: build
 
 bench: setup build
 	$(VENV)/python benches/stacks.py
+
+# Needs cargo-fuzz. What is found lies in fuzz/artifacts; fuzz/README.md says what to do with it.
+TIME ?= 60
+FUZZERS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+fuzz:
+	set -e; for name in $(FUZZERS); do mkdir -p fuzz/corpus/$$name; \
+	  RUSTC_BOOTSTRAP=1 cargo fuzz run -O --sanitizer none $$name fuzz/corpus/$$name fuzz/seeds/$$name \
+	    -- -max_total_time=$(TIME) -timeout=25 -rss_limit_mb=2048 -max_len=8192 -len_control=0 -print_final_stats=1; done

@@ -16,7 +16,7 @@ pub const CODE_NAMES: usize = 65_536;
 pub const CODE_NAME_CHARS: usize = 1 << 20;
 /// Bytes that all code objects of one stop may take here: many can share one tuple of names and one
 /// line table.
-pub const CODES: usize = 128 << 20;
+pub const CODES: usize = 48 << 20;
 /// Types that are remembered.
 pub const TYPES: usize = 1 << 16;
 /// Bytes of one line table.

@@ -686,6 +686,30 @@ fn a_code_object_of_many_names() {
     quickly("60,000 long names", move || target.objects().code(Addr(code)).map(|c| c.name.clone()).is_ok());
 }
 
+/// Each small, and each leads to the same names and the same line table.
+#[test]
+fn code_objects_that_share_their_parts() {
+    let mut p = Python::new(false);
+    let names: Vec<u64> = (0..50_000).map(|i| p.text(&format!("name_{i:08}"))).collect();
+    let (tuple, kinds) = (p.tuple(&names), p.bytes(&vec![0x20; names.len()]));
+    let lines = p.bytes(&[0x80u8, 0].repeat(1 << 19));
+    let mut frame = 0;
+    for _ in 0..2000 {
+        let parts =
+            CodeParts { name: "f", file: "f.py", first_line: 1, arguments: 0, names: tuple, name_count: 0, lines };
+        let code = p.code(&parts);
+        p.b.word(code + 104, kinds);
+        frame = p.frame(code, frame, &[]);
+    }
+    let tstate = p.thread(77, frame);
+    let target = p.finish(true);
+    let (read, all) = quickly("2,000 code objects that share their names", move || {
+        let stack = walk(&target.objects(), Addr(tstate));
+        (stack.frames.iter().filter(|f| f.code.is_ok()).count(), stack.frames.len())
+    });
+    assert!((1..100).contains(&read) && all == 2000, "{read} of {all}");
+}
+
 #[test]
 fn deep_recursion_through_a_large_line_table() {
     for two in [false, true] {

@@ -11,6 +11,8 @@ pub struct Module {
     pub path: String,
     /// First address of the first mapping.
     pub start: u64,
+    /// One past the last address of the first mapping.
+    pub first_end: u64,
     /// One past the last address of the last mapping.
     pub end: u64,
     /// Whether the file was deleted or replaced since.
@@ -35,6 +37,7 @@ pub fn modules(regions: &[Region]) -> Vec<Module> {
                 all.push(Module {
                     path: region.path.clone(),
                     start: region.start,
+                    first_end: region.end,
                     end: region.end,
                     deleted: region.deleted,
                 });

@@ -19,6 +19,9 @@ const FAST_HIDDEN: u8 = 0x10;
 const FAST_CELL: u8 = 0x40;
 const FAST_FREE: u8 = 0x80;
 
+/// Nothing more is decoded once the room for it is used up: not to take the time either.
+const FULL: Error = Error::Limit("the code objects before it take all the room that there is");
+
 /// How a slot of a frame's locals is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
@@ -105,6 +108,9 @@ impl Objects {
             return Err(Error::Corrupt { what: "a code object", addr });
         }
         let fields = &self.layout.code;
+        if self.codes_room.get() == 0 {
+            return Err(FULL);
+        }
         let name = self
             .pointer(addr, &fields.co_name)
             .and_then(|n| self.name(n))
@@ -132,8 +138,11 @@ impl Objects {
             firsttraceable: self.uint(addr, &fields.co_firsttraceable).unwrap_or(0).saturating_mul(2),
             lines: self.line_table(addr).map(|table| Lines::decode(&table, encoding, firstlineno)).unwrap_or_default(),
         });
-        let room = self.codes_room.get().checked_sub(code.weight());
-        self.codes_room.set(room.ok_or(Error::Limit("more code objects than are kept"))?);
+        let room = self.codes_room.get().saturating_sub(code.weight());
+        self.codes_room.set(room);
+        if room == 0 {
+            return Err(FULL);
+        }
         let mut codes = self.codes.borrow_mut();
         if codes.len() < limits::CODE_NAMES {
             codes.insert(addr, Rc::clone(&code));

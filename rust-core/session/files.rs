@@ -39,15 +39,7 @@ pub fn candidates(description: &Description, module: &Module) -> Vec<PathBuf> {
             all.push(format!("/proc/{pid}/root/{inside}").into());
         }
         // The kernel's own link to what is mapped, where the name leads elsewhere by now.
-        if let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/map_files")) {
-            let prefix = format!("{:x}-", module.start);
-            all.extend(
-                entries
-                    .flatten()
-                    .map(|e| e.path())
-                    .filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with(&prefix))),
-            );
-        }
+        all.push(format!("/proc/{pid}/map_files/{:x}-{:x}", module.start, module.first_end).into());
     }
     if !description.sysroot.is_empty() && description.sysroot != "target:" {
         all.push(Path::new(&description.sysroot).join(inside));
