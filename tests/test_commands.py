@@ -568,7 +568,8 @@ def test_completion_without_a_process():
     answers = gdbrun.run(["complete py-", "complete py-bt --", "complete py-bt --l", "complete py-info --v",
                           "complete set pyext ", "complete set pyext style ", "complete py-print x"])
     assert set(completions(answers[0])) == set(COMMANDS)
-    assert set(completions(answers[1])) == {f"py-bt {one}" for one in ("--all", "--json", "--limit", "--locals")}
+    options = ("--all", "--chars", "--json", "--limit", "--locals")
+    assert set(completions(answers[1])) == {f"py-bt {one}" for one in options}
     assert set(completions(answers[2])) == {"py-bt --limit", "py-bt --locals"}
     assert completions(answers[3]) == ["py-info --verbose"]
     assert set(completions(answers[4])) == {"set pyext frame-filter", "set pyext style"}
@@ -582,7 +583,7 @@ def test_completion_of_names(case):
                        "py-up", "complete py-print sha", thread="nest")
     assert "py-print free" in completions(answers[0])
     assert "py-print GLOBAL" in completions(answers[1])
-    assert completions(answers[2]) == ["py-print --json"]
+    assert set(completions(answers[2])) == {"py-print --chars", "py-print --json"}
     assert completions(answers[3]) == ["py-print item"]
     assert "py-print shadowed" in completions(answers[5])
 
@@ -1154,3 +1155,16 @@ def test_interpreters_life_from_the_first_to_the_last_line(name):
     assert "runs no Python function" in one_line(locals_.text + locals_.error)
     for answer in after:
         assert "thread names" not in answer.text
+
+
+def test_as_many_characters_as_are_asked_for(case):
+    few, all_, locals_, bt, as_json, wrong = case.ask(
+        "py-print --chars 10 long_text", "py-print --chars 0 long_text", "py-locals --chars 0", "py-bt --chars 20",
+        "py-print --chars 0 --json long_text", "py-locals --chars -1", thread="values")
+    assert few.text.strip() == "local 'long_text' = 'xxxxxxxxx...(truncated)"
+    assert all_.text.strip() == f"local 'long_text' = '{'x' * 5000}'"
+    assert variables(locals_.text)["long_text"] == f"'{'x' * 5000}'"
+    assert json.loads(as_json.text)["value"] == f"'{'x' * 5000}'"
+    assert not json.loads(as_json.text)["truncated"]
+    assert re.search(r"park=<built-in .{10}\.\.\.\(truncated\)", bt.text), bt.text
+    assert "help py-locals" in one_line(wrong.error)

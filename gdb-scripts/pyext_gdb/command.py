@@ -29,6 +29,17 @@ def positive(text):
     return min(value, 1 << 62)
 
 
+def characters(text):
+    """A number of characters, for argparse; 0 is as many as there are, up to the library's own cap."""
+    value = int(text)
+    if value < 0:
+        raise ValueError(text)
+    return min(value, 1 << 30) or 1 << 30
+
+
+CHARS = option(
+    "--chars", type=characters, metavar="N", help="at most N characters of each value; 0: all, up to 4 million"
+)
 LIMIT = option("--limit", type=positive, metavar="N", help="at most N frames of each thread")
 
 

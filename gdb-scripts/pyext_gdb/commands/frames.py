@@ -3,7 +3,7 @@
 import gdb
 
 from .. import session
-from ..command import JSON, LIMIT, command, number, option, write
+from ..command import CHARS, JSON, LIMIT, command, number, option, write
 
 ALL = option("--all", action="store_true", help="every thread, each under a heading")
 LOCALS = option("--locals", action="store_true", help="all local variables under each frame")
@@ -12,8 +12,8 @@ LOCALS = option("--locals", action="store_true", help="all local variables under
 COUNT = option("count", nargs="?", metavar="N | full", help="as GDB's own bt: N frames, or all with their locals")
 
 
-@command("py-bt", [ALL, LOCALS, LIMIT, JSON, COUNT])
-def py_bt(_rest, all, locals, limit, json, count):
+@command("py-bt", [ALL, LOCALS, LIMIT, CHARS, JSON, COUNT])
+def py_bt(_rest, all, locals, limit, chars, json, count):
     """Display the Python stack of the selected thread, innermost frame first.
 
     Each frame has the index that py-frame takes, its arguments, file and line, and the line's text.
@@ -24,13 +24,15 @@ def py_bt(_rest, all, locals, limit, json, count):
         limit = number("py-bt", count, None)
         if limit < 1:
             raise gdb.GdbError("py-bt: N is 1 or more: the innermost N frames. Type: help py-bt")
-    write(session.ask("bt", all, native=json, all=all, locals=locals, limit=limit, json=json)["text"])
+    answer = session.ask("bt", all, native=json, all=all, locals=locals, limit=limit, chars=chars, json=json)
+    write(answer["text"])
 
 
-@command("py-bt-full", [ALL, LIMIT, JSON])
-def py_bt_full(_rest, all, limit, json):
+@command("py-bt-full", [ALL, LIMIT, CHARS, JSON])
+def py_bt_full(_rest, all, limit, chars, json):
     """Display the Python stack of the selected thread with all local variables of each frame."""
-    write(session.ask("bt", all, native=json, all=all, locals=True, limit=limit, json=json)["text"])
+    answer = session.ask("bt", all, native=json, all=all, locals=True, limit=limit, chars=chars, json=json)
+    write(answer["text"])
 
 
 @command("py-up", [JSON], rest="[N]")

@@ -5,7 +5,7 @@ import re
 import gdb
 
 from .. import session
-from ..command import JSON, command, number, write
+from ..command import CHARS, JSON, command, number, write
 
 
 @command("py-list", [JSON], rest="[N | N,M]")
@@ -18,18 +18,18 @@ def py_list(rest, json):
     write(session.ask("list", start=start, end=end, json=json)["text"])
 
 
-@command("py-locals", [JSON])
-def py_locals(_rest, json):
+@command("py-locals", [CHARS, JSON])
+def py_locals(_rest, chars, json):
     """Print all local variables of the selected Python frame, cell and free variables among them."""
-    write(session.ask("locals", json=json)["text"])
+    write(session.ask("locals", chars=chars, json=json)["text"])
 
 
 def _names(text):
     return session.ask("names", name=text)["data"]
 
 
-@command("py-print", [JSON], rest="NAME | PATH", complete=_names)
-def py_print(rest, json):
+@command("py-print", [CHARS, JSON], rest="NAME | PATH", complete=_names)
+def py_print(rest, chars, json):
     """Look up a Python name in the selected frame and print its value.
 
     Locals come first, then cells and free variables, globals, builtins. A path goes on from there:
@@ -38,4 +38,4 @@ def py_print(rest, json):
     """
     if not rest and not session.is_stock():
         raise gdb.GdbError("py-print: which name or path, such as self.pool[0]? Type: help py-print")
-    write(session.ask("print", name=rest, json=json)["text"])
+    write(session.ask("print", name=rest, chars=chars, json=json)["text"])
