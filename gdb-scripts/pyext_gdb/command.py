@@ -83,11 +83,13 @@ class _Command(gdb.Command):
         try:
             with styles.typed(from_tty):
                 self.function(rest, **options)
-        except gdb.error as e:
-            # A lost connection, a thread that has just ended: GDB's own words, without a traceback.
-            raise gdb.GdbError("%s: %s" % (self.name, e))
+        except gdb.GdbError:
+            raise
         except native.Bug as e:
             raise gdb.GdbError("%s: %s\nThis is a bug of pyext; GDB and the process are not affected." % (self.name, e))
+        except RuntimeError as e:
+            # A lost connection (gdb.error), a thread that has just ended: GDB's own words, without a traceback.
+            raise gdb.GdbError("%s: %s" % (self.name, e))
 
     def _split(self, argument):
         """Options come first; what follows stays as it was typed: a path may have quotes and blanks."""

@@ -37,10 +37,13 @@ def ask(command, everything=False, native=False, **options):
         # No event tells that it has run on since the last question: what is known is of then.
         session.invalidate()
     remarks = []
+    threads = target.threads(inferior, everything, native, remarks)
+    if thread is not None and not thread.is_valid():
+        raise gdb.GdbError("GDB has lost the target: its connection is gone, or it has ended.")
     request = {
         "command": command,
         "options": options,
-        "threads": target.threads(inferior, everything, native, remarks),
+        "threads": threads,
         "thread": thread.num if thread else None,
         "frame": selected_frame(),
         "native_sp": target.selected_stack_pointer(),
