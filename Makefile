@@ -1,12 +1,12 @@
 # make demo   builds, then debugs a small hanging program, live and from its core
 # make test   everything that CI runs
 # make fuzz TIME=60   each fuzzer for so many seconds
-# Other targets: setup, build, lint, header, bench.
+# Other targets: setup, build, lint, header, bench, soak.
 
 SHELL := /bin/bash
 VENV := .cache/venv/bin
 
-.PHONY: demo test setup build lint header bench rust-test fuzz
+.PHONY: demo test setup build lint header bench soak rust-test fuzz
 
 demo: build
 	tools/demo.sh
@@ -36,6 +36,10 @@ header: build
 
 bench: setup build
 	$(VENV)/python benches/stacks.py
+
+# The randomised tests whole; writes docs/soak.md. Half an hour on two cores.
+soak: setup build
+	$(VENV)/python tools/soak.py --seed $${SEED:-1}
 
 # Needs cargo-fuzz. What is found lies in fuzz/artifacts; fuzz/README.md says what to do with it.
 TIME ?= 60

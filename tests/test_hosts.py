@@ -1,6 +1,6 @@
 """Other releases of GDB, many threads, and a GDB that has to survive `bt full` however often it is typed.
 
-PYEXT_SOAK=1 makes it 200 runs of `bt full`, as the issue wants; `make test` does a share.
+PYEXT_BT_FULL is the number of runs of `bt full`; `make test` does a share of what `make soak` does.
 """
 
 import json
@@ -12,7 +12,7 @@ from rig import compare, gdbrun, interpreters, paths, target
 
 TARGETS = ("3.11-deb-stripped", "3.13-pyenv")
 SCENE = os.path.join(paths.TARGETS, "commands_scene.py")
-RUNS = 200 if os.environ.get("PYEXT_SOAK") else 20
+RUNS = int(os.environ.get("PYEXT_BT_FULL", "20"))
 # Two processes at a time share the runs.
 SHARDS = 2
 
