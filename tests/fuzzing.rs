@@ -2,6 +2,8 @@
 //! input that once found a bug. `fuzz/README.md` tells how to look for more.
 #![allow(unsafe_code)] // an allocator that counts, files in memory, and calls across the boundary
 
+#[path = "synthetic/counting.rs"]
+mod counting;
 #[path = "synthetic/elf.rs"]
 mod elf;
 #[path = "fuzzing/mod.rs"]

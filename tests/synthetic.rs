@@ -6,6 +6,8 @@
 
 #[path = "synthetic/builder.rs"]
 mod builder;
+#[path = "synthetic/counting.rs"]
+mod counting;
 #[path = "synthetic/elf.rs"]
 mod elf;
 #[path = "synthetic/python.rs"]
@@ -20,10 +22,8 @@ use pyext::session::Request;
 use pyext::stack::walk;
 use python::{CodeParts, Python, Target};
 use serde_json::{Value, json};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Characters that a value may have unless a test says otherwise.
 const CHARS: usize = 1024;
@@ -32,45 +32,6 @@ const SECOND: Duration = Duration::from_secs(if cfg!(debug_assertions) { 10 } el
 const MEMORY: isize = 64 << 20;
 /// When a question counts as hanging.
 const HANGS: Duration = Duration::from_secs(20);
-
-thread_local! {
-    static HELD: Cell<isize> = const { Cell::new(0) };
-    static PEAK: Cell<isize> = const { Cell::new(0) };
-}
-
-/// The system's allocator, which counts what each thread holds.
-struct Counting;
-
-fn count(change: isize) {
-    let held = HELD.get() + change;
-    HELD.set(held);
-    PEAK.set(PEAK.get().max(held));
-}
-
-// SAFETY: every call goes to the system's allocator unchanged; the counters are plain cells without
-// a destructor.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        // SAFETY: the caller's contract is that of the system's allocator.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        count(-(layout.size() as isize));
-        // SAFETY: as above.
-        unsafe { System.dealloc(at, layout) }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size as isize - layout.size() as isize);
-        // SAFETY: as above.
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Asks a question on a thread with a small stack: it must end within a second, without recursing
 /// and within a bounded amount of memory. A slow answer gets two more chances: the machine may be
@@ -81,10 +42,10 @@ fn quickly<T: Send + 'static>(what: &str, question: impl Fn() -> T + Send + Sync
         let question = Arc::clone(&question);
         let (sender, receiver) = mpsc::channel();
         let run = move || {
-            PEAK.set(HELD.get());
-            let (before, start) = (HELD.get(), Instant::now());
+            counting::start();
+            let (before, start) = (counting::held(), counting::processor_time());
             let answer = question();
-            let _ = sender.send((answer, start.elapsed(), PEAK.get() - before));
+            let _ = sender.send((answer, counting::processor_time() - start, counting::peak() - before));
         };
         std::thread::Builder::new().stack_size(256 << 10).spawn(run).expect("a thread starts");
         match receiver.recv_timeout(HANGS) {
