@@ -185,6 +185,8 @@ def test_what_only_code_could_answer(case):
         "hooked.any": rf"'hooked' \(Hooked at {HEX}\) has no .any that can be read: .* code of its own, .*",
         "odd_array.typecode": "'odd_array.typecode' (exists and )?cannot be read: .*",
         "odd_array[0]": rf"'odd_array' \(array.array at {HEX}\): what is in its brackets is what code .*",
+        "own[0]": rf"'own' \(Own at {HEX}\): .* what code .* would find \(its __getitem__\); pyext runs none",
+        "made['x']": rf"'made' \(Made at {HEX}\): .* \(the key is not there; its __missing__\); pyext runs none",
         "plain[0]": rf"'plain' \(Plain at {HEX}\) has no \[0\]",
     }
     answers = case.print("zoo", list(wanted))

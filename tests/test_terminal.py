@@ -41,6 +41,8 @@ def test_colours_are_gdbs(scene, release):
         without = gdb.ask("py-bt --limit 1")
         gdb.ask("set style enabled on")
         script = gdb.ask("python print(ascii(gdb.execute('py-bt --limit 1', False, True)))")
+        script += gdb.ask("python print(ascii(gdb.execute('py-bt --limit 1', True, True)))")
+        piped = gdb.ask("pipe py-bt --limit 1 | cat -v")
         as_json = gdb.ask("py-locals --json")
         gdb.ask("set pyext style stock")
         stock = gdb.ask("py-bt")
@@ -57,6 +59,7 @@ def test_colours_are_gdbs(scene, release):
     assert re.search(rf"in (?:{sgr('1;31')}|{sgr('31;49;1')})[^\x1b]*keyed\x1b\[m", red), red
     # What a script reads, and JSON, and the words of CPython's own script are without.
     assert "x1b" not in script and "#0 Frame" in script
+    assert "^[" not in piped and "#0 Frame" in piped
     assert "\x1b" not in as_json and "\x1b" not in stock
 
 

@@ -38,6 +38,11 @@ def _words():
     return result
 
 
+def _shown(text):
+    """A text that cannot do anything to the terminal."""
+    return "".join(c if c.isprintable() else "\\x%02x" % ord(c) for c in text)
+
+
 def _compressed(path):
     """The command that expands a file, if it is compressed."""
     try:
@@ -65,9 +70,12 @@ def _refused(pid):
     """Why the process cannot be attached to, in one line; None if nothing forbids it."""
     try:
         uid, name = _owner(pid)
-        tracer = int(_status(pid).get("TracerPid", "0"))
+        status = _status(pid)
+        tracer = int(status.get("TracerPid", "0"))
     except (OSError, ValueError):
         return "There is no process %d." % pid
+    if status.get("State", "").startswith("Z"):
+        return "Process %d has ended; its parent has not taken note yet." % pid
     if tracer and tracer != os.getpid():
         return "Process %d is traced by process %d (another debugger, strace): end that first." % (pid, tracer)
     capable = int(_status(os.getpid()).get("CapEff", "0"), 16) >> 19 & 1  # CAP_SYS_PTRACE
@@ -94,16 +102,15 @@ def no_target():
     for word in reversed(words):
         command = _compressed(word) if word.endswith(ENDINGS) else None
         if command:
-            expanded = os.path.splitext(word)[0]
-            return "%s is compressed, which GDB cannot read. Type: shell %s %s, then: core-file %s" % (
-                word,
-                command,
-                word,
-                expanded,
-            )
-    for before, word in reversed(list(zip(words, words[1:]))):
-        if before in ("-p", "--pid", "-pid", "attach") and word.isdigit():
-            why = _refused(int(word))
+            text = "%s is compressed, which GDB cannot read. Type: shell %s %s, then: core-file %s"
+            packed = shlex.quote(word)
+            whole = os.path.splitext(word)[0] if packed == word else "FILE"
+            return _shown(text % (word, command, packed, whole))
+    for before, word in reversed(list(zip([""] + words, words))):
+        option, _, value = word.partition("=")
+        number = value if option in ("--pid", "-pid") else word if before in ("-p", "--pid", "-pid", "attach") else ""
+        if re.fullmatch("[0-9]{1,10}", number):
+            why = _refused(int(number))
             if why:
                 return why
     return "No process and no core. Type: attach PID, or: core-file FILE"

@@ -1,6 +1,8 @@
 """What GDB's `set style` and `set width` say, for the library's text."""
 
 import os
+import re
+import sys
 
 import gdb
 
@@ -18,7 +20,8 @@ class typed:
     """While it is entered, a command answers somebody who typed it, and not a script."""
 
     def __init__(self, from_tty):
-        self.from_tty = from_tty
+        # A script's gdb.execute() can say from_tty too: then there is Python below the command's `invoke`.
+        self.from_tty = from_tty and sys._getframe(1).f_back is None
 
     def __enter__(self):
         global _typed
@@ -33,7 +36,13 @@ def to_terminal():
     """Whether what is written now reaches a terminal, and nothing else. `style enabled` is true on a pipe too."""
     if not _typed or not os.isatty(1) or os.environ.get("TERM", "dumb") == "dumb":
         return False
-    return not parameter("logging enabled", False)
+    return not parameter("logging enabled", False) and not _piped()
+
+
+def _piped():
+    """Whether the last line that was typed sends what it prints to a program: GDB's `pipe COMMAND | PROGRAM`."""
+    typed_last = gdb.execute("show commands", to_string=True).rstrip("\n").rpartition("\n")[2]
+    return re.match(r" *\d+ +(?:pipe\b|\|)", typed_last) is not None
 
 
 def _colour(value, ground):

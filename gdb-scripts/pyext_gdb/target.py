@@ -94,7 +94,7 @@ def _register(frame, name):
 
 def _pthread(thread, frame):
     """pthread_self() in that thread: the thread pointer on x86-64, or what libthread_db says."""
-    value = _register(frame, "fs_base")
+    value = _register(frame, "fs_base") if frame is not None else None
     if value:
         return value
     try:
@@ -114,9 +114,9 @@ def _describe(thread, native):
     except gdb.error:
         frame = None  # it runs (non-stop), or its stack cannot be read at all
     result = {"gdb": thread.num, "lwp": thread.ptid[1] or thread.ptid[2], "running": thread.is_running()}
+    result["pthread"] = _pthread(thread, frame)
     if frame is not None:
         result.update(
-            pthread=_pthread(thread, frame),
             pc=frame.pc(),
             sp=_register(frame, "rsp"),
             bp=_register(frame, "rbp"),

@@ -245,6 +245,18 @@ impl Objects {
         Ok(InClasses { found: None, owner: None, complete })
     }
 
+    /// Whether a class written in Python has its own `name` in place of the built-in base's.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Fault`], [`crate::error::Error::Corrupt`].
+    pub fn is_overridden(&self, ty: &super::Type, name: &str) -> Result<bool> {
+        if ty.exact {
+            return Ok(false);
+        }
+        let found = self.in_classes(ty.addr, name)?.found;
+        Ok(found.is_some_and(|at| self.type_of(at).is_ok_and(|ty| ty.kind == Kind::Function)))
+    }
+
     /// The dict of the class at `class`, if it can be found.
     ///
     /// # Errors

@@ -379,9 +379,17 @@ impl<'a> Answering<'a> {
     fn print(&self) -> Result<Response> {
         let (stack, index) = self.current()?;
         self.remark_namespace(&stack.frames[index]);
+        let remarked = |error| match error {
+            Error::User(text) => {
+                let notes = self.remarks.all().into_iter().map(|note| format!("\nnote: {} ({})", note.what, note.at));
+                Error::User(text + &notes.collect::<String>())
+            }
+            other => other,
+        };
         let name = self.request.options.name.clone().unwrap_or_default();
         let objects = &self.attached.objects;
-        let (scope, value) = super::path::resolve(objects, &stack.frames[index], &name, self.request.style())?;
+        let (scope, value) =
+            super::path::resolve(objects, &stack.frames[index], &name, self.request.style()).map_err(remarked)?;
         let repr = objects.repr_value(&value, self.chars(16 * limits::VALUE_CHARS), self.request.style());
         let variable = model::Variable {
             name,

@@ -208,9 +208,25 @@ impl At<'_> {
         found.ok_or_else(missing)
     }
 
+    /// The error for an item that code in the process would compute.
+    fn computed(&self, what: &str) -> Error {
+        Error::User(format!(
+            "{}: what is in its brackets is what code in the process would find{what}; pyext runs none",
+            self.here()
+        ))
+    }
+
     fn item_of(&self, addr: Addr, key: &Literal, index: Option<i128>, missing: &dyn Fn() -> Error) -> Result<Value> {
         let objects = self.objects;
-        let ty = objects.type_of(addr)?;
+        let mut addr = addr;
+        let mut ty = objects.type_of(addr)?;
+        if let Some(inner) = objects.proxied(addr, &ty)? {
+            addr = inner;
+            ty = objects.type_of(addr)?;
+        }
+        if objects.is_overridden(&ty, "__getitem__")? {
+            return Err(self.computed(" (its __getitem__)"));
+        }
         let len = match ty.kind {
             Kind::Dict => {
                 let mut found = None;
@@ -218,6 +234,9 @@ impl At<'_> {
                     found = found.or_else(|| equals(objects, at, key).then_some(value));
                     found.is_none()
                 })?;
+                if found.is_none() && objects.is_overridden(&ty, "__missing__")? {
+                    return Err(self.computed(" (the key is not there; its __missing__)"));
+                }
                 return found.map(Value::Object).ok_or_else(missing);
             }
             Kind::List => objects.list(addr, 0)?.1,
@@ -233,16 +252,9 @@ impl At<'_> {
                     let value = step.checked_mul(index).and_then(|offset| start.checked_add(offset));
                     return value.filter(|_| (0..len).contains(&index)).map(Value::Int).ok_or_else(missing);
                 }
-                if let Some(inner) = objects.proxied(addr, &ty)? {
-                    return At { value: Value::Object(inner), path: self.path.clone(), ..*self }
-                        .item_of(inner, key, index, missing);
-                }
                 return Err(match objects.look_up(addr, "__getitem__")? {
                     Attribute::Missing if ty.kind != Kind::Type => missing(),
-                    _ => Error::User(format!(
-                        "{}: what is in its brackets is what code in the process would find; pyext runs none",
-                        self.here()
-                    )),
+                    _ => self.computed(""),
                 });
             }
         };

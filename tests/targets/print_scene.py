@@ -114,6 +114,16 @@ class Hooked(object):
         return name
 
 
+class Own(list):
+    def __getitem__(self, index):
+        return "not what is stored"
+
+
+class Made(dict):
+    def __missing__(self, key):
+        return "made of " + key
+
+
 class Old:
     kind = "old or new"
 
@@ -166,6 +176,7 @@ def zoo(park):
     numbers, cut, bound, builtin = range(3, 30, 4), slice(1, None, 2), prop.method, [].append
     text, wide, raw, array_ = u"h\xe9llo", u"\u4f60\u597d\U0001f600", b"a\0\xff", bytearray(b"xyz")
     words = "plain"
+    own, made = Own([1]), Made(there=1)
     odd_array = array.array("i", [1, 2])
     queue = collections.deque(range(100), 100)
     keys = {
