@@ -175,7 +175,8 @@ def test_inferior_is_killed_between_commands():
         answers = gdbrun.run(["py-bt", "kill", "py-bt", "py-threads", "bt"], some_interpreter(), pid=scene.pid)
     assert "#0 Frame" in answers[0].text
     for answer in answers[2:4]:
-        assert "No process and no core" in answer.error
+        # It was the test that started the process: what is left of it waits for the test to take note.
+        assert answer.error.strip() in (f"Process {scene.pid} has ended.", f"There is no process {scene.pid}.")
 
 
 def test_memory_is_changed_by_the_user():
@@ -296,4 +297,5 @@ def test_many_attaches(name, tmp_path):
     # All its threads stand where they stood.
     functions = {frame["function"] for thread in truth["threads"] for frame in thread["frames"]}
     assert {"keyed", "Body", "values"} <= functions
-    assert with_us - without <= GROWTH_KIB, f"{with_us} KiB with us, {without} KiB without"
+    # Memory that GDB gives back between two measurements is no credit.
+    assert with_us - max(0, without) <= GROWTH_KIB, f"{with_us} KiB with us, {without} KiB without"

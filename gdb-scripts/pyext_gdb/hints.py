@@ -75,7 +75,7 @@ def _refused(pid):
     except (OSError, ValueError):
         return "There is no process %d." % pid
     if status.get("State", "").startswith("Z"):
-        return "Process %d has ended; its parent has not taken note yet." % pid
+        return "Process %d has ended." % pid
     if tracer and tracer != os.getpid():
         return "Process %d is traced by process %d (another debugger, strace): end that first." % (pid, tracer)
     capable = int(_status(os.getpid()).get("CapEff", "0"), 16) >> 19 & 1  # CAP_SYS_PTRACE

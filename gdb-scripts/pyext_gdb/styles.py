@@ -20,8 +20,15 @@ class typed:
     """While it is entered, a command answers somebody who typed it, and not a script."""
 
     def __init__(self, from_tty):
-        # A script's gdb.execute() can say from_tty too: then there is Python below the command's `invoke`.
-        self.from_tty = from_tty and sys._getframe(1).f_back is None
+        self.from_tty = from_tty and not self._is_script()
+
+    @staticmethod
+    def _is_script():
+        """A script's gdb.execute() can say from_tty too: then there is Python below the command's `invoke`."""
+        try:
+            return sys._getframe(3) is not None
+        except ValueError:
+            return False
 
     def __enter__(self):
         global _typed
