@@ -14,6 +14,7 @@ from . import gdbrun, paths
 
 TIMEOUT = 120
 PROMPT = b"(gdb) "
+SYNC = "pyext-test-sync"
 # Bracketed paste on and off, which readline writes around each line.
 READLINE = re.compile(r"\x1b\[\?2004[hl]\r?")
 
@@ -78,6 +79,16 @@ class Terminal:
                 raise AssertionError(f"GDB ended; it wrote: {bytes(out[-2000:])!r}")
             out += got
         return READLINE.sub("", bytes(out).decode("utf-8", "replace").replace("\r\n", "\n"))
+
+    def settle(self):
+        """What comes until GDB has done all that was typed, however many prompts that makes: a Ctrl-C in the middle of
+        a line gives none, one at the prompt gives another.
+        """
+        said = ""
+        self.type(f"echo {SYNC}\\n\n")
+        while not re.search(rf"^{SYNC}$", said, re.MULTILINE):
+            said += self.read()
+        return said
 
     def ask(self, command, timeout=TIMEOUT):
         self.type(command + "\n")
