@@ -50,9 +50,8 @@ def ask(command, everything=False, native=False, **options):
         "stock": parameters.stock(),
         "substitute": target.substitutes(),
         "directories": target.directories(),
-        "width": styles.width(),
-        "paint": styles.paint(),
         "remarks": remarks,
+        **styles.for_request(),
     }
     if request["stock"]:
         request["level"] = target.selected_level()

@@ -72,13 +72,12 @@ def _sgr(kind):
     return ";".join(part for part in parts if part)
 
 
-def paint():
-    """SGR parameters for each kind of word; nothing where there are to be no colours."""
-    if not to_terminal() or not parameter("style enabled", False):
-        return {}
-    return {kind: _sgr(kind) for kind in KINDS}
+def for_request():
+    """The keys of a request about the terminal: SGR parameters for each kind of word, and columns (0: no limit).
 
-
-def width():
-    """Columns of the terminal, 0 for no limit."""
-    return (gdb.parameter("width") or 0) if to_terminal() else 0
+    Empty and 0 where what is written reaches no terminal.
+    """
+    if not to_terminal():
+        return {"paint": {}, "width": 0}
+    coloured = parameter("style enabled", False)
+    return {"paint": {kind: _sgr(kind) for kind in KINDS} if coloured else {}, "width": gdb.parameter("width") or 0}

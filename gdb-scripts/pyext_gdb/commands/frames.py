@@ -12,6 +12,10 @@ LOCALS = option("--locals", action="store_true", help="all local variables under
 COUNT = option("count", nargs="?", metavar="N | full", help="as GDB's own bt: N frames, or all with their locals")
 
 
+def _backtrace(all, json, **options):
+    write(session.ask("bt", all, native=json, all=all, json=json, **options)["text"])
+
+
 @command("py-bt", [ALL, LOCALS, LIMIT, CHARS, JSON, COUNT])
 def py_bt(_rest, all, locals, limit, chars, json, count):
     """Display the Python stack of the selected thread, innermost frame first.
@@ -24,15 +28,13 @@ def py_bt(_rest, all, locals, limit, chars, json, count):
         limit = number("py-bt", count, None)
         if limit < 1:
             raise gdb.GdbError("py-bt: N is 1 or more: the innermost N frames. Type: help py-bt")
-    answer = session.ask("bt", all, native=json, all=all, locals=locals, limit=limit, chars=chars, json=json)
-    write(answer["text"])
+    _backtrace(all, json, locals=locals, limit=limit, chars=chars)
 
 
 @command("py-bt-full", [ALL, LIMIT, CHARS, JSON])
 def py_bt_full(_rest, all, limit, chars, json):
     """Display the Python stack of the selected thread with all local variables of each frame."""
-    answer = session.ask("bt", all, native=json, all=all, locals=True, limit=limit, chars=chars, json=json)
-    write(answer["text"])
+    _backtrace(all, json, locals=True, limit=limit, chars=chars)
 
 
 @command("py-up", [JSON], rest="[N]")
