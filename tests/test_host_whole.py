@@ -106,6 +106,65 @@ def test_ctrl_c_at_any_moment(deep):
     assert caught
 
 
+# Runs a command as often as it has lines to run, each time with a Ctrl-C at another one.
+AT_EACH_LINE = """
+import os, signal, sys, gdb, pyext_gdb.session
+HOME = os.path.dirname(pyext_gdb.session.__file__)
+class Clock:
+    def __init__(self, at):
+        self.left = at
+    def __call__(self, frame, event, _):
+        if not frame.f_code.co_filename.startswith(HOME):
+            return None
+        if event == 'line':
+            self.left -= 1
+            if self.left == 0:
+                os.kill(os.getpid(), signal.SIGINT)
+        return self
+def state():
+    return gdb.selected_thread().num, gdb.selected_frame().pc()
+def run(command):
+    before, said = state(), gdb.execute(command, to_string=True)
+    quits, at = 0, 1
+    while True:
+        clock = Clock(at)
+        sys.settrace(clock)
+        try:
+            gdb.execute(command, to_string=True)
+        except KeyboardInterrupt:
+            quits += 1
+        except gdb.error as e:
+            assert 'Quit' in str(e) or 'interrupted' in str(e), (at, repr(e))
+            quits += 1
+        finally:
+            sys.settrace(None)
+        try:
+            assert gdb.selected_thread() is not None
+        except KeyboardInterrupt:
+            pass  # GDB noticed it that late
+        assert state() == before, (at, state(), before)
+        assert gdb.execute(command, to_string=True) == said, at
+        if clock.left > 0:
+            break
+        at += 1
+    print('lines', at - 1, 'quits', quits)
+"""
+
+
+@pytest.mark.parametrize("command", ["py-threads", "py-bt --all --limit 2", "py-info", "py-locals"])
+def test_ctrl_c_at_each_line_of_ours(deep, tmp_path, command):
+    """No line of the commands is one where an interrupt leaves another thread or frame selected."""
+    script = tmp_path / "each.py"
+    script.write_text(AT_EACH_LINE)
+    *_, answer, _ = gdbrun.run(
+        ["thread 5", "up", f"source {script}", f"python run({command!r})", "detach"], pid=deep.pid
+    )
+    found = re.search(r"^lines (\d+) quits (\d+)$", answer.text, re.MULTILINE)
+    assert found, answer
+    lines, quits = map(int, found.groups())
+    assert lines > 50 and quits > lines / 2, answer
+
+
 def test_ctrl_c_through_gdbserver(deep):
     with terminal.Terminal(setup=["set sysroot /"]) as gdb:
         gdb.ask(server.pipe(deep.pid))

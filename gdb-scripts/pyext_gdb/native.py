@@ -3,11 +3,10 @@
 import ctypes
 import json
 import os
-import signal
 
 import gdb
 
-from . import _abi
+from . import _abi, interrupts
 
 HERE = ""
 _library = None
@@ -76,29 +75,6 @@ def _check(lib, status, session):
     raise Bug(message)
 
 
-class _QuietInterrupt:
-    """While the library runs, Ctrl-C only sets a flag.
-
-    Otherwise KeyboardInterrupt could be raised on entering a callback, before its `try`, and native code would
-    get garbage back.
-    """
-
-    def __init__(self):
-        self.interrupted = ctypes.c_int(0)
-        self.old = None
-
-    def __enter__(self):
-        try:
-            self.old = signal.signal(signal.SIGINT, lambda *_: setattr(self.interrupted, "value", 1))
-        except ValueError:
-            self.old = None  # not on the main thread
-        return self.interrupted
-
-    def __exit__(self, *_):
-        if self.old is not None:
-            signal.signal(signal.SIGINT, self.old)
-
-
 class Session:
     """A session of the library with one target."""
 
@@ -137,14 +113,13 @@ class Session:
         """The library's answer to a request, as a dict."""
         text = json.dumps(request).encode("ascii")
         buffer = _abi.Buffer()
-        with _QuietInterrupt() as self.interrupted:
+        answer = None
+        with interrupts.Quiet() as self.interrupted:
             status = self.lib.pyext_query(self.key, text, len(text), ctypes.byref(buffer))
-        if self.interrupted.value:
             if status == _abi.OK:
-                self.lib.pyext_buffer_free(ctypes.byref(buffer))
-            raise KeyboardInterrupt
+                answer = _take(self.lib, buffer)
         _check(self.lib, status, self.key)
-        return json.loads(_take(self.lib, buffer))
+        return json.loads(answer)
 
     def invalidate(self):
         """The target has run."""

@@ -5,6 +5,8 @@ import re
 
 import gdb
 
+from . import interrupts
+
 
 def parameter(name, default=None):
     """A GDB parameter, where this GDB has it."""
@@ -129,7 +131,7 @@ def _describe(thread, native):
 
 
 class _KeepSelection:
-    """Selecting a thread drops the selected frame: put both back."""
+    """Selecting a thread drops the selected frame: put both back. To be used within `interrupts.Quiet`."""
 
     def __enter__(self):
         self.thread = gdb.selected_thread()
@@ -139,6 +141,14 @@ class _KeepSelection:
             self.frame = None
 
     def __exit__(self, *_):
+        try:
+            self._restore()
+        except KeyboardInterrupt:
+            # GDB saw the Ctrl-C on its way, and forgot it.
+            self._restore()
+            raise
+
+    def _restore(self):
         if self.thread is not None and self.thread.is_valid():
             self.thread.switch()
             if self.frame is not None and self.frame.is_valid():
@@ -159,8 +169,10 @@ def threads(inferior, everything, native, remarks):
         # libthread_db cannot read a damaged core: Python's own list of threads has to do.
         remarks.append("GDB cannot list the threads: %s" % e)
         listed = (selected,)
-    with _KeepSelection():
+    with interrupts.Quiet() as interrupted, _KeepSelection():
         for thread in listed:
+            if interrupted.value:
+                break
             if thread.is_valid():
                 thread.switch()
                 result.append(_describe(thread, native))

@@ -2,7 +2,7 @@
 
 use super::files::{self, MemoryFile};
 use super::input::Input;
-use super::world::{EXTRA, HEAP, IMAGE, World};
+use super::world::{EXTRA, IMAGE, World};
 use pyext::bytes::Addr;
 use pyext::image::debug_file::DebugElf;
 use pyext::image::elf::{Image, Wanted};
@@ -88,6 +88,8 @@ pub fn core_file(data: &[u8]) {
 
 #[cfg(test)]
 pub fn core_seeds() -> Vec<Vec<u8>> {
+    use super::world::HEAP;
+
     let files = [(HEAP, HEAP + 0x2000, 1, "/bin/x".to_owned()), (HEAP + 0x2000, HEAP + 0x3000, 3, "/bin/x".to_owned())];
     let notes = files::core_notes(&[1, 2], &files);
     let core = files::core(&notes, &[(HEAP, &[7; 100], 0x1000), (HEAP + 0x1000, &[], 0x1000)]);

@@ -1,6 +1,7 @@
 """GDB at a real terminal: a pseudo-terminal that types and reads, as a person would."""
 
 import fcntl
+import itertools
 import os
 import pty
 import re
@@ -15,8 +16,18 @@ from . import gdbrun, paths
 TIMEOUT = 120
 PROMPT = b"(gdb) "
 SYNC = "pyext-test-sync"
+# Seconds after which a line is typed again that GDB may have taken for the end of an interrupted one.
+RETYPE = 5
 # Bracketed paste on and off, which readline writes around each line.
 READLINE = re.compile(r"\x1b\[\?2004[hl]\r?")
+
+
+class NoPrompt(AssertionError):
+    """GDB did not come back to its prompt in time."""
+
+    def __init__(self, timeout, said):
+        super().__init__(f"no prompt within {timeout} s; so far: {said[-2000:]!r}")
+        self.said = said
 
 
 class Terminal:
@@ -70,7 +81,7 @@ class Terminal:
         while not out.endswith(PROMPT):
             ready, _, _ = select.select([self.descriptor], [], [], max(0, deadline - time.monotonic()))
             if not ready:
-                raise AssertionError(f"no prompt within {timeout} s; so far: {bytes(out[-2000:])!r}")
+                raise NoPrompt(timeout, self.text(out))
             try:
                 got = os.read(self.descriptor, 1 << 16)
             except OSError:
@@ -78,17 +89,31 @@ class Terminal:
             if not got:
                 raise AssertionError(f"GDB ended; it wrote: {bytes(out[-2000:])!r}")
             out += got
+        return self.text(out)
+
+    def text(self, out):
+        """What was read, as a person sees it."""
         return READLINE.sub("", bytes(out).decode("utf-8", "replace").replace("\r\n", "\n"))
 
-    def settle(self):
+    def settle(self, timeout=TIMEOUT):
         """What comes until GDB has done all that was typed, however many prompts that makes: a Ctrl-C in the middle of
-        a line gives none, one at the prompt gives another.
+        a line gives none, and what is typed next continues the line; one at the prompt gives another prompt.
         """
         said = ""
-        self.type(f"echo {SYNC}\\n\n")
-        while not re.search(rf"^{SYNC}$", said, re.MULTILINE):
-            said += self.read()
-        return said
+        deadline = time.monotonic() + timeout
+        for attempt in itertools.count():
+            sync = f"{SYNC}-{attempt}"
+            self.type(f"echo {sync}\\n\n")
+            until = min(deadline, time.monotonic() + RETYPE)
+            while time.monotonic() < until:
+                try:
+                    said += self.read(until - time.monotonic())
+                except NoPrompt as e:
+                    said += e.said
+                if re.search(rf"^{sync}\n.*{re.escape(PROMPT.decode())}$", said, re.MULTILINE):
+                    return said
+            if time.monotonic() >= deadline:
+                raise NoPrompt(timeout, said)
 
     def ask(self, command, timeout=TIMEOUT):
         self.type(command + "\n")
