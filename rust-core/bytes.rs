@@ -73,8 +73,10 @@ pub fn uint(bytes: &[u8], offset: usize, width: usize) -> Option<u64> {
 }
 
 /// The 8-byte word at `offset`, or `None` beyond the end.
+#[inline]
 pub fn word(bytes: &[u8], offset: usize) -> Option<u64> {
-    uint(bytes, offset, 8)
+    let word = bytes.get(offset..)?.first_chunk()?;
+    Some(u64::from_le_bytes(*word))
 }
 
 /// Sign-extends the low `width` bytes of `value`.

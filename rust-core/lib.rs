@@ -11,15 +11,19 @@
 //! 6. [`objects`]: what an object says.
 //! 7. [`runtime`]: interpreters, threads, the GIL.
 //! 8. [`stack`]: Python frames, lines, variables.
-//! 9. [`report`]: the answers as values, and those as text and JSON.
-//! 10. [`session`]: one target, kept between questions; makes the answers.
-//! 11. [`abi`]: the C boundary.
+//! 9. [`allocators`]: the blocks of memory that the target's allocators hand out.
+//! 10. [`heap`]: all objects.
+//! 11. [`report`]: the answers as values, and those as text and JSON.
+//! 12. [`session`]: one target, kept between questions; makes the answers.
+//! 13. [`abi`]: the C boundary.
 
 #[allow(unsafe_code)]
 pub mod abi;
+pub mod allocators;
 pub mod bytes;
 pub mod diag;
 pub mod error;
+pub mod heap;
 pub mod image;
 pub mod layout;
 pub mod limits;

@@ -83,3 +83,11 @@ pub const SYMBOLS: usize = 4096;
 pub const UNWIND_TABLES: usize = 512 << 20;
 /// Bytes of one read of the target.
 pub const READ: usize = DICT_ENTRIES * 8;
+/// Pages of one mapping whose presence is asked for, each: 256 GiB.
+pub const PAGES: u64 = 1 << 26;
+/// Pools in one mapping: 64 GiB of 4 KiB each.
+pub const POOLS: u64 = 1 << 24;
+/// Words that a scan remembers to be no type.
+pub const SCANNED_WORDS: usize = 1 << 20;
+/// Bytes that `tp_basicsize` and `tp_itemsize` may say.
+pub const BASICSIZE: u64 = 1 << 24;

@@ -14,6 +14,8 @@ const LAYERS: &[&[&str]] = &[
     &["objects"],
     &["runtime"],
     &["stack"],
+    &["allocators"],
+    &["heap"],
     &["report"],
     &["session"],
     &["abi"],

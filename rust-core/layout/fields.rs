@@ -172,8 +172,11 @@ fields! {
         ascii = "state.ascii",
     }
     compact: CompactFields = "PyCompactUnicodeObject" {
+        utf8_length = "utf8_length",
+        utf8 = "utf8",
     }
     bytearray: BytearrayFields = "PyByteArrayObject" {
+        ob_alloc = "ob_alloc",
         ob_start = "ob_start",
         ob_bytes = "ob_bytes",
     }
@@ -182,6 +185,7 @@ fields! {
     }
     list: ListFields = "PyListObject" {
         ob_item = "ob_item",
+        allocated = "allocated",
     }
     dict: DictFields = "PyDictObject" | "_dictobject" {
         ma_used = "ma_used",
@@ -198,10 +202,12 @@ fields! {
         next = "next",
     }
     keys: KeysFields = "PyDictKeysObject" | "_dictkeysobject" {
+        dk_refcnt = "dk_refcnt",
         dk_size = "dk_size",
         dk_log2_size = "dk_log2_size",
         dk_log2_index_bytes = "dk_log2_index_bytes",
         dk_kind = "dk_kind",
+        dk_usable = "dk_usable",
         dk_nentries = "dk_nentries",
         dk_indices = "dk_indices",
     }
@@ -215,6 +221,7 @@ fields! {
         used = "used",
         mask = "mask",
         table = "table",
+        smalltable = "smalltable",
     }
     setentry: SetentryFields = "setentry" {
         key = "key",

@@ -87,6 +87,30 @@ pub enum GilPlace {
     Struct,
 }
 
+/// What `ob_refcnt` of a living object can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefCount {
+    /// A word, at least 1 (3.11 and older).
+    Word,
+    /// A word of which 32 bits count; all of them set is immortal (3.12, PEP 683).
+    Half,
+    /// 32 bits, then 16 of an overflow that is 0, then flags (3.14, gh-125174). Objects on free lists
+    /// keep a pointer here.
+    Flagged,
+    /// `ob_ref_local` and `ob_ref_shared` (free-threaded builds, PEP 703).
+    Split,
+}
+
+/// What lies before an object in its block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Before {
+    /// Bytes of `PyGC_Head`: 32, since 3.8 (bpo-33597) 16, none in free-threaded builds.
+    pub gc_head: u64,
+    /// `tp_flags` of types whose objects have two more words before that: for the attributes' dict
+    /// (3.11), and for weak references (3.12).
+    pub words_flags: u64,
+}
+
 /// The rules of one build.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
@@ -124,6 +148,12 @@ pub struct Rules {
     pub python2: bool,
     /// A free-threaded build.
     pub free_threaded: bool,
+    /// Reference counts.
+    pub refcount: RefCount,
+    /// What lies before an object.
+    pub before: Before,
+    /// Bytes of a pool of the allocator for small blocks.
+    pub pool: usize,
     /// `repr` of an exception with one argument ends in a comma (3.6 and older, bpo-30399).
     pub exception_comma: bool,
     /// `repr` of a `timedelta` names its parts (3.7, bpo-30302).
@@ -182,6 +212,25 @@ pub fn rules(version: &Version, header: u64) -> Option<Rules> {
         attributes_always: minor >= 11,
         python2: minor == 0,
         free_threaded,
+        refcount: match minor {
+            _ if free_threaded => RefCount::Split,
+            0..=11 => RefCount::Word,
+            12 | 13 => RefCount::Half,
+            _ => RefCount::Flagged,
+        },
+        before: Before {
+            gc_head: match minor {
+                _ if free_threaded => 0,
+                0..=7 => 32,
+                _ => 16,
+            },
+            words_flags: match minor {
+                0..=10 => 0,
+                11 => 1 << 4,
+                _ => 1 << 4 | 1 << 3,
+            },
+        },
+        pool: if minor >= 10 { 16384 } else { 4096 },
         exception_comma: minor <= 6,
         timedelta_keywords: minor >= 7,
     })

@@ -15,6 +15,9 @@ use std::collections::HashMap;
 const SYMBOLS: &[(&str, &[&str])] = &[
     ("object", &["PyBaseObject_Type"]),
     ("type", &["PyType_Type"]),
+    ("int", &["PyInt_Type", "PyLong_Type"]),
+    ("long", &["PyLong_Type"]),
+    ("frozenset", &["PyFrozenSet_Type"]),
     ("list", &["PyList_Type"]),
     ("dict", &["PyDict_Type"]),
     ("set", &["PySet_Type"]),

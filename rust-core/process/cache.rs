@@ -2,13 +2,14 @@
 //!
 //! Invariant: between two invalidations the target stands still, so a page is read once.
 
-use super::{Memory, Region};
+use super::{Bulk, Memory, Region, Source};
 use crate::bytes::{Addr, sign_extend};
 use crate::error::{Error, Result};
 use crate::limits;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 const PAGE: u64 = 4096;
 
@@ -76,6 +77,26 @@ impl Cache {
     /// What is mapped.
     pub fn regions(&self) -> &[Region] {
         self.memory.regions()
+    }
+
+    /// The target's memory for several threads at a time, where that is possible.
+    pub fn bulk(&self) -> Option<Arc<dyn Bulk>> {
+        self.memory.bulk()
+    }
+
+    /// The parts of what is mapped and writable that can hold anything, in address order.
+    pub fn populated(&self) -> Vec<(u64, u64)> {
+        // Reading a device can do anything.
+        let wanted = |r: &&Region| r.writable && (!r.path.starts_with("/dev/") || r.path.starts_with("/dev/shm/"));
+        self.regions().iter().filter(wanted).flat_map(|region| self.memory.populated(region)).collect()
+    }
+
+    /// Asks the user's opinion of long work that reads without this cache.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn poll(&self) -> Result<()> {
+        self.go_on()
     }
 
     /// Whether the user interrupted since this was last asked. From then on every read fails.
@@ -271,6 +292,26 @@ impl Cache {
             text.extend_from_slice(&part[..n]);
         }
         Err(Error::Corrupt { what: "a C string", addr })
+    }
+}
+
+/// For scans on the calling thread: no page of them is kept.
+impl Source for Cache {
+    fn read_some(&self, addr: u64, buffer: &mut [u8]) -> usize {
+        if self.read_uncached(Addr(addr), buffer).is_ok() {
+            return buffer.len();
+        }
+        // Up to the first page that cannot be had.
+        let mut done = 0;
+        while done < buffer.len() {
+            let at = addr.wrapping_add(done as u64);
+            let n = (buffer.len() - done).min((PAGE - at % PAGE) as usize);
+            if self.read_uncached(Addr(at), &mut buffer[done..done + n]).is_err() {
+                break;
+            }
+            done += n;
+        }
+        done
     }
 }
 

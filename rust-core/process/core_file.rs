@@ -5,21 +5,22 @@
 //! by build id before it attaches one with [`CoreFile::attach_file`]). The core is read in
 //! windows and never mapped: a file that shrinks under a mapping would kill the debugger.
 
-use super::Memory;
 use super::files::{Limited, open_regular};
 use super::maps::Region;
+use super::{Bulk, Memory, Source};
 use crate::bytes::{self, Addr};
 use crate::error::{Error, FaultCause, Result};
 use crate::limits;
 use object::elf;
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endianness, ReadCache};
-use std::cell::{OnceCell, RefCell};
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 struct Segment {
     start: u64,
@@ -35,7 +36,15 @@ struct Segment {
 struct Attached {
     end: u64,
     offset: u64,
-    file: Rc<File>,
+    file: Arc<File>,
+}
+
+/// The bytes of a core and of the files that stand in for what it left out.
+struct Contents {
+    file: File,
+    segments: Vec<Segment>,
+    /// By first address.
+    attached: RwLock<BTreeMap<u64, Attached>>,
 }
 
 /// A thread as the core's `NT_PRSTATUS` notes tell it.
@@ -47,11 +56,8 @@ pub struct CoreThread {
 
 /// An open core file.
 pub struct CoreFile {
-    file: File,
-    segments: Vec<Segment>,
+    contents: Arc<Contents>,
     regions: Vec<Region>,
-    /// By first address.
-    attached: RefCell<BTreeMap<u64, Attached>>,
     /// The regions of each file; made when it is first asked for.
     by_path: OnceCell<HashMap<String, Vec<usize>>>,
     /// Bytes that the headers promise and the file does not have; 0 for a whole core.
@@ -91,17 +97,9 @@ impl CoreFile {
             return Err(bad("it has more program headers than any process has mappings"));
         }
         let headers = header.program_headers(endian, &cache).map_err(cut_off)?;
-        let mut core = CoreFile {
-            file,
-            segments: Vec::new(),
-            regions: Vec::new(),
-            attached: RefCell::default(),
-            by_path: OnceCell::new(),
-            missing_bytes: 0,
-            threads: Vec::new(),
-            has_file_note: false,
-            entry: None,
-        };
+        let mut segments = Vec::new();
+        let mut regions = Vec::new();
+        let mut missing_bytes = 0u64;
         let mut notes: Vec<Vec<u8>> = Vec::new();
         let mut budget = limits::MAPS;
         for header in headers {
@@ -110,9 +108,9 @@ impl CoreFile {
                 elf::PT_LOAD => {
                     let start = header.p_vaddr(endian);
                     let have = size.saturating_sub(offset).min(file_size);
-                    core.missing_bytes = core.missing_bytes.saturating_add(file_size - have);
+                    missing_bytes = missing_bytes.saturating_add(file_size - have);
                     let memory_size = header.p_memsz(endian);
-                    core.segments.push(Segment {
+                    segments.push(Segment {
                         start,
                         file_size: have,
                         promised: file_size,
@@ -120,7 +118,7 @@ impl CoreFile {
                         file_offset: offset,
                     });
                     let flags = header.p_flags(endian).0;
-                    core.regions.push(Region {
+                    regions.push(Region {
                         start,
                         end: start.saturating_add(memory_size),
                         writable: flags & elf::PF_W.0 != 0,
@@ -138,17 +136,26 @@ impl CoreFile {
                     }
                     bytes.resize(len, 0);
                     budget -= len;
-                    if core.file.read_exact_at(&mut bytes, offset).is_ok() {
+                    if file.read_exact_at(&mut bytes, offset).is_ok() {
                         notes.push(bytes);
                     } else {
-                        core.missing_bytes = core.missing_bytes.saturating_add(file_size);
+                        missing_bytes = missing_bytes.saturating_add(file_size);
                     }
                 }
                 _ => {}
             }
         }
-        core.segments.sort_by_key(|s| s.start);
-        core.regions.sort_by_key(|r| r.start);
+        segments.sort_by_key(|s| s.start);
+        regions.sort_by_key(|r| r.start);
+        let mut core = CoreFile {
+            contents: Arc::new(Contents { file, segments, attached: RwLock::default() }),
+            regions,
+            by_path: OnceCell::new(),
+            missing_bytes,
+            threads: Vec::new(),
+            has_file_note: false,
+            entry: None,
+        };
         for bytes in &notes {
             core.parse_notes(bytes);
         }
@@ -236,17 +243,29 @@ impl CoreFile {
             index
         });
         let regions = || index.get(path).into_iter().flatten().filter_map(|i| self.regions.get(*i));
-        let mut attached = self.attached.borrow_mut();
+        let mut attached = self.contents.attached.write().unwrap_or_else(PoisonError::into_inner);
         if regions().any(|region| attached.contains_key(&region.start)) {
             return;
         }
-        let file = Rc::new(file);
+        let file = Arc::new(file);
         for region in regions() {
-            let map = Attached { end: region.end, offset: region.offset, file: Rc::clone(&file) };
+            let map = Attached { end: region.end, offset: region.offset, file: Arc::clone(&file) };
             attached.insert(region.start, map);
         }
     }
 
+    fn cause(&self, addr: u64) -> FaultCause {
+        if super::maps::find(&self.regions, addr).is_none() {
+            FaultCause::Unmapped
+        } else if self.missing_bytes > 0 {
+            FaultCause::Truncated
+        } else {
+            FaultCause::NotInCore
+        }
+    }
+}
+
+impl Contents {
     /// How many bytes of `buffer` the core itself gives at `addr`.
     fn read_saved(&self, addr: u64, buffer: &mut [u8]) -> Result<usize> {
         let after = self.segments.partition_point(|s| s.start <= addr);
@@ -271,7 +290,7 @@ impl CoreFile {
     }
 
     fn read_attached(&self, addr: u64, buffer: &mut [u8]) -> usize {
-        let attached = self.attached.borrow();
+        let attached = self.attached.read().unwrap_or_else(PoisonError::into_inner);
         let Some((start, map)) = attached.range(..=addr).next_back().filter(|(_, map)| addr < map.end) else {
             return 0;
         };
@@ -291,15 +310,23 @@ impl CoreFile {
         }
         n
     }
+}
 
-    fn cause(&self, addr: u64) -> FaultCause {
-        if super::maps::find(&self.regions, addr).is_none() {
-            FaultCause::Unmapped
-        } else if self.missing_bytes > 0 {
-            FaultCause::Truncated
-        } else {
-            FaultCause::NotInCore
+impl Source for Contents {
+    fn read_some(&self, addr: u64, buffer: &mut [u8]) -> usize {
+        let mut done = 0;
+        while done < buffer.len() {
+            let at = addr.wrapping_add(done as u64);
+            let mut n = self.read_saved(at, &mut buffer[done..]).unwrap_or(0);
+            if n == 0 {
+                n = self.read_attached(at, &mut buffer[done..]);
+            }
+            if n == 0 {
+                break;
+            }
+            done += n;
         }
+        done
     }
 }
 
@@ -308,9 +335,9 @@ impl Memory for CoreFile {
         let mut done = 0;
         while done < buffer.len() {
             let at = addr.0.wrapping_add(done as u64);
-            let mut n = self.read_saved(at, &mut buffer[done..])?;
+            let mut n = self.contents.read_saved(at, &mut buffer[done..])?;
             if n == 0 {
-                n = self.read_attached(at, &mut buffer[done..]);
+                n = self.contents.read_attached(at, &mut buffer[done..]);
             }
             if n == 0 {
                 return Err(Error::Fault { addr: Addr(at), cause: self.cause(at) });
@@ -322,6 +349,20 @@ impl Memory for CoreFile {
 
     fn regions(&self) -> &[Region] {
         &self.regions
+    }
+
+    fn bulk(&self) -> Option<Arc<dyn Bulk>> {
+        Some(Arc::<Contents>::clone(&self.contents))
+    }
+
+    /// What the core has saved. The kernel leaves holes in the file for pages that were never touched.
+    fn populated(&self, region: &Region) -> Vec<(u64, u64)> {
+        let segments = &self.contents.segments;
+        let first = segments.partition_point(|s| s.start < region.start);
+        let here = segments[first..].iter().take_while(|s| s.start < region.end);
+        here.filter(|s| s.file_size > 0)
+            .map(|s| (s.start, s.start.saturating_add(s.file_size).min(region.end)))
+            .collect()
     }
 }
 
@@ -336,5 +377,13 @@ impl<M: Memory> Memory for Rc<M> {
 
     fn block(&self) -> u64 {
         M::block(self)
+    }
+
+    fn bulk(&self) -> Option<Arc<dyn Bulk>> {
+        M::bulk(self)
+    }
+
+    fn populated(&self, region: &Region) -> Vec<(u64, u64)> {
+        M::populated(self, region)
     }
 }

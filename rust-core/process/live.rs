@@ -3,10 +3,13 @@
 //! The debugger has stopped the process; this module only reads. Permission is that of ptrace,
 //! which the debugger has already got.
 
-use super::Memory;
 use super::maps::{self, Region};
+use super::{Bulk, Memory, Source};
 use crate::bytes::Addr;
 use crate::error::{Error, FaultCause, Result};
+use crate::limits;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 /// A live process on this machine.
 pub struct Live {
@@ -52,5 +55,91 @@ impl Memory for Live {
 
     fn regions(&self) -> &[Region] {
         &self.regions
+    }
+
+    fn bulk(&self) -> Option<Arc<dyn Bulk>> {
+        Some(Arc::new(Process { pid: self.pid }))
+    }
+
+    /// Of `/proc/PID/pagemap`. To read a page that was never touched would map the shared zero page
+    /// into the process.
+    fn populated(&self, region: &Region) -> Vec<(u64, u64)> {
+        let whole = vec![(region.start, region.end)];
+        let pages = (region.end.saturating_sub(region.start)) / PAGE;
+        if pages > limits::PAGES {
+            return whole;
+        }
+        let Ok(pagemap) = std::fs::File::open(format!("/proc/{}/pagemap", self.pid)) else { return whole };
+        let mut entries = vec![0u8; pages as usize * 8];
+        if pagemap.read_exact_at(&mut entries, region.start / PAGE * 8).is_err() {
+            return whole;
+        }
+        let mut parts: Vec<(u64, u64)> = Vec::new();
+        for (i, entry) in entries.chunks_exact(8).enumerate() {
+            // Bits 63 and 62: present, swapped (Documentation/admin-guide/mm/pagemap.rst).
+            if entry[7] & 0xc0 == 0 {
+                continue;
+            }
+            let at = region.start + i as u64 * PAGE;
+            match parts.last_mut() {
+                Some(last) if last.1 == at => last.1 += PAGE,
+                _ => parts.push((at, at + PAGE)),
+            }
+        }
+        parts
+    }
+}
+
+const PAGE: u64 = 4096;
+
+/// Places that one call of `process_vm_readv` can name (`UIO_MAXIOV`).
+const PLACES: usize = 1024;
+
+/// A process as threads of ours read it.
+struct Process {
+    pid: i32,
+}
+
+impl Source for Process {
+    fn read_some(&self, addr: u64, buffer: &mut [u8]) -> usize {
+        let mut done = 0;
+        while done < buffer.len() {
+            let rest = &mut buffer[done..];
+            let local = libc::iovec { iov_base: rest.as_mut_ptr().cast(), iov_len: rest.len() };
+            let remote =
+                libc::iovec { iov_base: (addr.wrapping_add(done as u64)) as *mut libc::c_void, iov_len: rest.len() };
+            // SAFETY: `local` describes `rest`, which is valid for writes and outlives the call;
+            // `remote` is never dereferenced in this process.
+            let n = unsafe { libc::process_vm_readv(self.pid, &raw const local, 1, &raw const remote, 1, 0) };
+            if n <= 0 {
+                break;
+            }
+            done += n.unsigned_abs();
+        }
+        done
+    }
+
+    fn gather(&self, addresses: &[u64], size: usize, out: &mut [u8]) {
+        let mut rest = addresses;
+        let mut out = &mut out[..addresses.len() * size];
+        while !rest.is_empty() {
+            let count = rest.len().min(PLACES);
+            let place = |addr: &u64| libc::iovec { iov_base: *addr as *mut libc::c_void, iov_len: size };
+            let remote: Vec<_> = rest[..count].iter().map(place).collect();
+            let local = libc::iovec { iov_base: out.as_mut_ptr().cast(), iov_len: count * size };
+            // SAFETY: `local` describes the first `count * size` bytes of `out`, which has that many
+            // left for each address in `rest`; `remote` is never dereferenced in this process.
+            let n = unsafe {
+                libc::process_vm_readv(self.pid, &raw const local, 1, remote.as_ptr(), count as libc::c_ulong, 0)
+            };
+            // It stops at the first place that cannot be read, which is then skipped.
+            let mut done = usize::try_from(n).unwrap_or(0) / size;
+            if done < count {
+                out[done * size..(done + 1) * size].fill(0);
+                done += 1;
+            }
+            rest = &rest[done..];
+            out = &mut out[done * size..];
+        }
     }
 }

@@ -12,12 +12,14 @@ pub mod host;
 #[allow(unsafe_code)]
 pub mod live;
 pub mod maps;
+pub mod workers;
 
 pub use cache::{Cache, Counters};
 pub use maps::Region;
 
 use crate::bytes::Addr;
 use crate::error::Result;
+use std::sync::Arc;
 
 /// A source of bytes of the target. Reads never change the target.
 pub trait Memory {
@@ -35,4 +37,34 @@ pub trait Memory {
     fn block(&self) -> u64 {
         4096
     }
+
+    /// The same bytes for several threads at a time; `None` where only the calling thread can read.
+    fn bulk(&self) -> Option<Arc<dyn Bulk>> {
+        None
+    }
+
+    /// The parts of `region` that can hold anything: pages that were never touched are left out
+    /// where that is known.
+    fn populated(&self, region: &Region) -> Vec<(u64, u64)> {
+        vec![(region.start, region.end)]
+    }
 }
+
+/// Bytes of the target for scans: many at a time, where a gap is no error.
+pub trait Source {
+    /// Fills `buffer` from `addr`, as far as bytes can be had without a gap; returns how many.
+    fn read_some(&self, addr: u64, buffer: &mut [u8]) -> usize;
+
+    /// Fills `out` with `size` bytes from each of `addresses`; with zeros where they cannot be had.
+    fn gather(&self, addresses: &[u64], size: usize, out: &mut [u8]) {
+        for (addr, part) in addresses.iter().zip(out.chunks_exact_mut(size)) {
+            if self.read_some(*addr, part) < size {
+                part.fill(0);
+            }
+        }
+    }
+}
+
+/// A [`Source`] that threads can share.
+pub trait Bulk: Source + Send + Sync {}
+impl<T: Source + Send + Sync> Bulk for T {}

@@ -5,6 +5,7 @@ use super::request::{Request, Response};
 use crate::bytes::Addr;
 use crate::diag::{Diagnostic, Diagnostics, TRUNCATED};
 use crate::error::{Error, Result};
+use crate::heap::Census;
 use crate::image::elf::hex;
 use crate::image::unwind::{NativeFrame, Registers, Unwinding};
 use crate::image::{Image, Module, debug_file, dwarf, modules};
@@ -87,6 +88,7 @@ pub struct Stopped {
     pub diagnostics: Diagnostics,
     stacks: RefCell<HashMap<Addr, Rc<Stack>>>,
     names: OnceCell<HashMap<Addr, String>>,
+    census: OnceCell<Census>,
 }
 
 impl Attached {
@@ -174,7 +176,13 @@ impl Attached {
         }
         let diagnostics = Diagnostics::default();
         let runtime = Runtime::read(&self.objects, &diagnostics).map_err(|e| with_remarks(&e, &self.diagnostics))?;
-        let stopped = Rc::new(Stopped { runtime, diagnostics, stacks: RefCell::default(), names: OnceCell::new() });
+        let stopped = Rc::new(Stopped {
+            runtime,
+            diagnostics,
+            stacks: RefCell::default(),
+            names: OnceCell::new(),
+            census: OnceCell::new(),
+        });
         *self.stopped.borrow_mut() = Some(Rc::clone(&stopped));
         Ok(stopped)
     }
@@ -256,6 +264,14 @@ impl Stopped {
     /// when the first is asked for: not every answer needs one.
     pub fn thread_name(&self, objects: &Objects, tstate: Addr) -> Option<String> {
         self.names.get_or_init(|| self.runtime.thread_names(objects, &self.diagnostics)).get(&tstate).cloned()
+    }
+
+    /// All objects, counted once.
+    ///
+    /// # Errors
+    /// As [`Census::take`].
+    pub fn census(&self, objects: &Objects) -> Result<&Census> {
+        self.census.get_or_try_init(|| Census::take(objects))
     }
 
     /// The Python stack of the thread state at `tstate`, walked once.

@@ -3,6 +3,7 @@
 mod answer;
 mod attach;
 mod files;
+mod heap;
 mod info;
 mod path;
 mod request;
@@ -13,7 +14,7 @@ mod unreadable;
 mod value;
 
 pub use attach::{Attached, Description};
-pub use request::{Command, Need, Options, Request, Response, Selection, Thread};
+pub use request::{By, Command, Need, Options, Request, Response, Selection, Sort, Thread};
 
 use crate::error::{Error, Result};
 use crate::process::cache::PollFn;

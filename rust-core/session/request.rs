@@ -26,6 +26,8 @@ pub enum Command {
     Threads,
     /// `py-info`.
     Info,
+    /// `py-heap`.
+    Heap,
     /// The files that the target maps, and where they are here: for `py-info --collect`.
     Files,
     /// The text of a value at an address, for pretty-printers.
@@ -75,6 +77,34 @@ pub struct Options {
     pub ctype: Option<String>,
     /// Characters of one value, at most.
     pub chars: Option<usize>,
+    /// `py-heap`: what the rows are.
+    pub by: By,
+    /// `py-heap`: how the rows are sorted.
+    pub sort: Sort,
+    /// `py-heap`: rows to leave out before the first.
+    pub skip: usize,
+}
+
+/// What `py-heap` puts into one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum By {
+    /// Objects of one type.
+    #[default]
+    Type,
+}
+
+/// How `py-heap` sorts its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sort {
+    /// Most bytes first.
+    #[default]
+    Size,
+    /// Most objects first.
+    Count,
+    /// By name.
+    Kind,
 }
 
 /// A native thread, with what only the host knows.

@@ -1,0 +1,4 @@
+//! Memory allocators of the target: each tells its blocks, in address order. What is in a block is not
+//! their business.
+
+pub mod pymalloc;

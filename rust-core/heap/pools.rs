@@ -1,0 +1,97 @@
+//! Where the pools are: found by reading nothing but the places where their headers would be.
+
+use crate::allocators::pymalloc;
+use crate::error::Result;
+use crate::limits;
+use crate::process::Source;
+
+/// Headers that are read at a time.
+const BATCH: usize = 16384;
+
+/// A part of memory that has pools.
+struct Part {
+    start: u64,
+    end: u64,
+    /// One bit for each place of a pool.
+    bits: Vec<u64>,
+}
+
+/// All pools of the target.
+pub struct Pools {
+    size: u64,
+    parts: Vec<Part>,
+    /// What is mapped, in address order, without gaps that are none.
+    mapped: Vec<(u64, u64)>,
+    /// Addresses, in order.
+    pub addresses: Vec<u64>,
+}
+
+impl Pools {
+    /// Looks for pools of `size` bytes in `memory`, parts of what is `mapped`, both in address order.
+    /// `go_on` is asked between reads.
+    ///
+    /// # Errors
+    /// What `go_on` says.
+    pub fn find(
+        source: &dyn Source,
+        memory: &[(u64, u64)],
+        mapped: impl Iterator<Item = (u64, u64)>,
+        size: usize,
+        go_on: &dyn Fn() -> Result<()>,
+    ) -> Result<Pools> {
+        let mut pools = Pools { size: size as u64, parts: Vec::new(), mapped: Vec::new(), addresses: Vec::new() };
+        for (start, end) in mapped {
+            match pools.mapped.last_mut() {
+                Some(last) if last.1 == start => last.1 = end,
+                _ => pools.mapped.push((start, end)),
+            }
+        }
+        let mut headers = vec![0u8; BATCH * pymalloc::OVERHEAD];
+        let mut places = Vec::with_capacity(BATCH);
+        for (start, end) in memory {
+            let Some(first) = start.checked_next_multiple_of(pools.size) else { continue };
+            // The last pages of a pool may never have been touched.
+            let count = end.saturating_sub(first).div_ceil(pools.size);
+            if count == 0 || count > limits::POOLS {
+                continue;
+            }
+            let mut bits = vec![0u64; (count as usize).div_ceil(64)];
+            let mut any = false;
+            for batch in (0..count).step_by(BATCH) {
+                go_on()?;
+                places.clear();
+                places.extend((batch..count.min(batch + BATCH as u64)).map(|i| first + i * pools.size));
+                let headers = &mut headers[..places.len() * pymalloc::OVERHEAD];
+                source.gather(&places, pymalloc::OVERHEAD, headers);
+                for (i, (place, header)) in places.iter().zip(headers.chunks_exact(pymalloc::OVERHEAD)).enumerate() {
+                    if pymalloc::header(header, *place, size).is_some() {
+                        let i = batch as usize + i;
+                        bits[i / 64] |= 1 << (i % 64);
+                        pools.addresses.push(*place);
+                        any = true;
+                    }
+                }
+            }
+            if any {
+                pools.parts.push(Part { start: first, end: first + count * pools.size, bits });
+            }
+        }
+        Ok(pools)
+    }
+
+    /// Whether `addr` is mapped, and in no pool.
+    #[inline]
+    pub fn is_outside(&self, addr: u64) -> bool {
+        let after = self.mapped.partition_point(|(start, _)| *start <= addr);
+        self.mapped[..after].last().is_some_and(|(_, end)| addr < *end) && !self.contains(addr)
+    }
+
+    /// Whether `addr` lies in a pool.
+    #[inline]
+    pub fn contains(&self, addr: u64) -> bool {
+        let after = self.parts.partition_point(|p| p.start <= addr);
+        let Some(part) = self.parts[..after].last().filter(|p| addr < p.end) else { return false };
+        let i = ((addr - part.start) / self.size) as usize;
+        part.bits[i / 64] & (1 << (i % 64)) != 0
+    }
+}

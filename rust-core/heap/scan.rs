@@ -1,0 +1,461 @@
+//! All objects in pools: which blocks hold one, of which type, how large.
+//!
+//! Several threads share the pools in windows of memory and read each window once. A block in use is an
+//! object if, at the place where objects of that type begin, it has a pointer to that type and a
+//! possible reference count. All else is memory of objects: tables of keys, values, lists' items.
+
+use super::pools::Pools;
+use super::sizes::{KEYS_HEAD, Rule, Size, Sizes};
+use super::types::{Local, TypeId, Types};
+use crate::allocators::pymalloc::{self, Blocks, Chain};
+use crate::bytes::word;
+use crate::layout::{Fields, RefCount, Rules};
+use crate::process::{Source, workers};
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// Bytes that are read at a time.
+const WINDOW: u64 = 1 << 20;
+
+/// Places of a table of keys that are read at a time.
+const KEYS_BATCH: usize = 4096;
+
+/// What was counted of one type.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Objects.
+    pub count: u64,
+    /// Bytes of them, as `sys.getsizeof` says.
+    pub size: u64,
+    /// Bytes of the blocks that they are in.
+    pub allocated: u64,
+    /// Objects in the garbage collector's lists.
+    pub tracked: u64,
+}
+
+impl Tally {
+    fn add(&mut self, other: &Tally) {
+        self.count += other.count;
+        self.size = self.size.saturating_add(other.size);
+        self.allocated += other.allocated;
+        self.tracked += other.tracked;
+    }
+}
+
+/// One pool and its objects.
+#[derive(Debug, Clone, Copy)]
+pub struct Pool {
+    /// Its address.
+    pub addr: u64,
+    /// Bytes of a block.
+    pub size: u16,
+    /// Blocks that were ever handed out.
+    pub carved: u16,
+    /// The first of its words in [`Window::words`].
+    pub word: u32,
+    /// The first of its objects in [`Window::types`].
+    pub object: u32,
+}
+
+/// The objects of a window of memory.
+#[derive(Debug, Default)]
+pub struct Window {
+    /// Its pools, in address order.
+    pub pools: Vec<Pool>,
+    /// One bit for each block that holds an object, from a new word for each pool.
+    pub words: Vec<u64>,
+    /// The types of the objects, in address order.
+    pub types: Vec<TypeId>,
+}
+
+/// What does not fit, counted.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Troubles {
+    /// Pools whose chain of free blocks is broken.
+    pub broken: u64,
+    /// Pools whose chain is not as long as the header says.
+    pub miscounted: u64,
+    /// Pools that could not be read.
+    pub unreadable: u64,
+    /// Where the first of each kind are.
+    pub places: Vec<(&'static str, u64)>,
+}
+
+impl Troubles {
+    const SHOWN: usize = 4;
+
+    fn note(&mut self, what: &'static str, addr: u64) {
+        let counter = match what {
+            "broken" => &mut self.broken,
+            "miscounted" => &mut self.miscounted,
+            _ => &mut self.unreadable,
+        };
+        *counter += 1;
+        if self.places.iter().filter(|(w, _)| *w == what).count() < Troubles::SHOWN {
+            self.places.push((what, addr));
+        }
+    }
+
+    fn add(&mut self, other: &Troubles) {
+        self.broken += other.broken;
+        self.miscounted += other.miscounted;
+        self.unreadable += other.unreadable;
+        for place in &other.places {
+            if self.places.iter().filter(|(w, _)| *w == place.0).count() < Troubles::SHOWN {
+                self.places.push(*place);
+            }
+        }
+        self.places.sort_unstable_by_key(|(_, addr)| *addr);
+    }
+}
+
+/// What a scan found.
+#[derive(Debug, Default)]
+pub struct Scanned {
+    /// By type number.
+    pub tallies: Vec<Tally>,
+    /// In address order.
+    pub windows: Vec<Window>,
+    /// Blocks in use, and their bytes.
+    pub blocks: (u64, u64),
+    /// What does not fit.
+    pub troubles: Troubles,
+    /// Bytes that were read.
+    pub read: u64,
+    /// The user stopped it: nothing of it holds.
+    pub interrupted: bool,
+}
+
+/// A dict, or a class, whose table of keys has to be looked at.
+struct Pending {
+    keys: u64,
+    id: TypeId,
+    values: bool,
+    class: bool,
+}
+
+impl Pending {
+    fn add(&self, sizes: &Sizes, head: &[u8], tallies: &mut [Tally]) {
+        let more = sizes.of_keys(&Size { bytes: 0, keys: None, values: self.values }, head, self.class);
+        if let Some(tally) = tallies.get_mut(usize::from(self.id)) {
+            tally.size = tally.size.saturating_add(more);
+        }
+    }
+}
+
+/// What the scan has to know of this build.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Sizes of objects.
+    pub sizes: Sizes,
+    ob_type: usize,
+    refcount: RefCount,
+    gc_head: usize,
+    python2_refs: bool,
+    positions: Vec<usize>,
+    pool: usize,
+}
+
+impl Plan {
+    /// That of the build with these fields and rules.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::NoField`].
+    pub fn new(fields: &Fields, rules: &Rules) -> crate::error::Result<Plan> {
+        let gc_head = rules.before.gc_head as usize;
+        let mut positions = vec![0];
+        if gc_head > 0 {
+            positions.push(gc_head);
+        }
+        if rules.before.words_flags != 0 {
+            positions.push(gc_head + 16);
+        }
+        Ok(Plan {
+            sizes: Sizes::new(fields, rules),
+            ob_type: fields.object.ob_type.at()? as usize,
+            refcount: rules.refcount,
+            gc_head,
+            python2_refs: rules.python2,
+            positions,
+            pool: rules.pool,
+        })
+    }
+
+    /// Whether the object has a reference count that a living one can have.
+    #[inline]
+    pub fn alive(&self, object: &[u8]) -> bool {
+        let Some(count) = self.ob_type.checked_sub(8).and_then(|at| word(object, at)) else { return false };
+        match self.refcount {
+            RefCount::Word => count > 0 && count < 1 << 32,
+            RefCount::Half => count > 0 && count < 1 << 33,
+            RefCount::Flagged => count & 0xffff_ffff != 0 && count >> 32 & 0xffff == 0,
+            RefCount::Split => true,
+        }
+    }
+
+    /// Whether the garbage collector knows the object whose block `block` is and which begins `before`
+    /// bytes into it.
+    #[inline]
+    fn tracked(&self, block: &[u8], before: usize) -> bool {
+        match self.gc_head {
+            // gc_refs: -2 is untracked, since 3.4 (bpo-18112) above a flag bit.
+            32 => {
+                let refs = word(block, before - 32 + 16).unwrap_or(0) as i64;
+                (if self.python2_refs { refs } else { refs >> 1 }) != -2
+            }
+            0 => false,
+            head => word(block, before - head).is_some_and(|next| next != 0),
+        }
+    }
+}
+
+/// Scans all pools. `go_on` is asked on the calling thread.
+pub fn scan(pools: &Pools, types: &Types, plan: &Plan, source: &Reader<'_>, go_on: &dyn Fn() -> bool) -> Scanned {
+    let units = units(&pools.addresses, plan.pool as u64);
+    let next = AtomicUsize::new(0);
+    let stop = AtomicBool::new(false);
+    let results: Mutex<Vec<Part>> = Mutex::default();
+    let work = |source: &dyn Source, go_on: &dyn Fn() -> bool| {
+        let mut worker = Worker {
+            plan,
+            local: Local::new(types, pools, source),
+            source,
+            buffer: vec![0; WINDOW as usize],
+            free: Blocks::default(),
+            part: Part::default(),
+            settled: 0,
+        };
+        while !stop.load(Ordering::Relaxed) {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some((first, last)) = units.get(number) else { break };
+            worker.window(number, &pools.addresses[*first..*last]);
+            if !go_on() {
+                stop.store(true, Ordering::Relaxed);
+            }
+        }
+        if !stop.load(Ordering::Relaxed) {
+            worker.keys();
+        }
+        results.lock().unwrap_or_else(PoisonError::into_inner).push(worker.part);
+    };
+    source.each(&work, go_on);
+    let mut scanned = Scanned { interrupted: stop.into_inner(), ..Scanned::default() };
+    let mut windows = Vec::new();
+    for part in results.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        if scanned.tallies.len() < part.tallies.len() {
+            scanned.tallies.resize(part.tallies.len(), Tally::default());
+        }
+        for (sum, tally) in scanned.tallies.iter_mut().zip(&part.tallies) {
+            sum.add(tally);
+        }
+        scanned.blocks.0 += part.blocks.0;
+        scanned.blocks.1 += part.blocks.1;
+        scanned.read += part.read;
+        scanned.troubles.add(&part.troubles);
+        windows.extend(part.windows);
+    }
+    windows.sort_unstable_by_key(|(number, _)| *number);
+    scanned.windows = windows.into_iter().map(|(_, window)| window).collect();
+    scanned
+}
+
+/// The target's memory for a scan: shared by threads, or the calling thread's alone.
+pub enum Reader<'a> {
+    /// Threads can share it.
+    Shared(&'a dyn crate::process::Bulk),
+    /// Only the calling thread may use it.
+    Single(&'a dyn Source),
+}
+
+/// What one thread does, with its own view of the memory, and whether to go on.
+type Work<'a> = dyn Fn(&dyn Source, &dyn Fn() -> bool) + Sync + 'a;
+
+impl Reader<'_> {
+    /// As a source for the calling thread.
+    pub fn source(&self) -> &dyn Source {
+        match self {
+            Reader::Shared(bulk) => *bulk,
+            Reader::Single(source) => *source,
+        }
+    }
+
+    /// Runs `work` on as many threads as can share the memory. `go_on` is that of the calling thread.
+    fn each(&self, work: &Work<'_>, go_on: &dyn Fn() -> bool) {
+        match self {
+            Reader::Single(source) => work(*source, go_on),
+            Reader::Shared(bulk) => {
+                // `go_on` belongs to the host: no other thread may call it. The calling thread works too.
+                workers::run(workers::count(), &|| work(*bulk, go_on), &|| work(*bulk, &|| true));
+            }
+        }
+    }
+}
+
+/// Pools that are read together: (first, one past the last), by their places in `addresses`.
+fn units(addresses: &[u64], pool: u64) -> Vec<(usize, usize)> {
+    let mut units: Vec<(usize, usize)> = Vec::new();
+    for (i, addr) in addresses.iter().enumerate() {
+        match units.last_mut() {
+            Some((first, last)) if addr + pool - addresses[*first] <= WINDOW => *last = i + 1,
+            _ => units.push((i, i + 1)),
+        }
+    }
+    units
+}
+
+/// What one thread found.
+#[derive(Default)]
+struct Part {
+    tallies: Vec<Tally>,
+    windows: Vec<(usize, Window)>,
+    pending: Vec<Pending>,
+    blocks: (u64, u64),
+    troubles: Troubles,
+    read: u64,
+}
+
+struct Worker<'a> {
+    plan: &'a Plan,
+    local: Local<'a>,
+    source: &'a dyn Source,
+    buffer: Vec<u8>,
+    free: Blocks,
+    part: Part,
+    /// Of the pending ones, those that are in no window that was read so far.
+    settled: usize,
+}
+
+impl Worker<'_> {
+    /// Reads and scans the pools at `addresses`, which lie in one window.
+    fn window(&mut self, number: usize, addresses: &[u64]) {
+        let (Some(first), Some(last)) = (addresses.first(), addresses.last()) else { return };
+        let pool = self.plan.pool;
+        let length = (last - first) as usize + pool;
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut have = self.source.read_some(*first, &mut buffer[..length]);
+        self.part.read += have as u64;
+        let mut window = Window::default();
+        for addr in addresses {
+            let at = (addr - first) as usize;
+            if at + pool > have {
+                // A gap before it: read what comes behind the gap.
+                let n = self.source.read_some(*addr, &mut buffer[at..length]);
+                self.part.read += n as u64;
+                have = at + n;
+                if n < pool {
+                    self.part.troubles.note("unreadable", *addr);
+                    continue;
+                }
+            }
+            self.pool(*addr, &buffer[at..at + pool], &mut window);
+        }
+        self.near_keys(*first, &buffer[..have]);
+        self.buffer = buffer;
+        window.types.shrink_to_fit();
+        window.words.shrink_to_fit();
+        self.part.windows.push((number, window));
+    }
+
+    fn pool(&mut self, addr: u64, bytes: &[u8], window: &mut Window) {
+        let Some(header) = pymalloc::header(bytes, addr, self.plan.pool) else { return };
+        match pymalloc::free_blocks(bytes, addr, &header, &mut self.free) {
+            Chain::Sound => {}
+            Chain::Miscounted => self.part.troubles.note("miscounted", addr),
+            Chain::Broken => self.part.troubles.note("broken", addr),
+        }
+        let mut objects = Blocks::default();
+        let first = window.types.len();
+        for i in 0..header.carved {
+            if self.free.contains(i) {
+                continue;
+            }
+            let at = pymalloc::OVERHEAD + i * header.size;
+            self.part.blocks.0 += 1;
+            self.part.blocks.1 += header.size as u64;
+            if let Some(id) = self.block(addr + at as u64, &bytes[at..at + header.size]) {
+                objects.insert(i);
+                window.types.push(id);
+            }
+        }
+        window.pools.push(Pool {
+            addr,
+            size: header.size as u16,
+            carved: header.carved as u16,
+            word: window.words.len() as u32,
+            object: first as u32,
+        });
+        window.words.extend_from_slice(objects.words(header.carved));
+    }
+
+    /// Counts the object in this block, if there is one.
+    #[inline]
+    fn block(&mut self, addr: u64, block: &[u8]) -> Option<TypeId> {
+        for before in &self.plan.positions {
+            let Some(object) = block.get(*before..) else { break };
+            let Some(pointer) = word(object, self.plan.ob_type) else { break };
+            // The count first: it rules out most that is no object.
+            if !self.plan.alive(object) {
+                continue;
+            }
+            let Some(id) = self.local.get(pointer) else { continue };
+            let Some(info) = self.local.info(id) else { continue };
+            if info.before as usize != *before || self.plan.sizes.least(info) > object.len() as u64 {
+                continue;
+            }
+            let size = self.plan.sizes.size(info, addr + *before as u64, object);
+            let tracked = info.has_gc() && self.plan.tracked(block, *before);
+            let class = info.rule == Rule::Type;
+            if self.part.tallies.len() <= usize::from(id) {
+                self.part.tallies.resize(usize::from(id) + 1, Tally::default());
+            }
+            let tally = &mut self.part.tallies[usize::from(id)];
+            tally.count += 1;
+            tally.size = tally.size.saturating_add(size.bytes);
+            tally.allocated += block.len() as u64;
+            tally.tracked += u64::from(tracked);
+            if let Some(keys) = size.keys {
+                self.part.pending.push(Pending { keys, id, values: size.values, class });
+            }
+            return Some(id);
+        }
+        None
+    }
+
+    /// Adds the sizes of those tables of keys that lie in the window that was just read: most do, as they
+    /// were allocated together with their dict.
+    fn near_keys(&mut self, start: u64, bytes: &[u8]) {
+        let Part { pending, tallies, .. } = &mut self.part;
+        let sizes = &self.plan.sizes;
+        let mut i = self.settled;
+        while let Some(one) = pending.get(i) {
+            let at = usize::try_from(one.keys.wrapping_sub(start)).unwrap_or(usize::MAX);
+            match bytes.get(at..).and_then(|rest| rest.get(..KEYS_HEAD)) {
+                Some(head) => {
+                    one.add(sizes, head, tallies);
+                    pending.swap_remove(i);
+                }
+                None => i += 1,
+            }
+        }
+        self.settled = pending.len();
+    }
+
+    /// Adds the sizes of the other tables of keys, which lie anywhere.
+    fn keys(&mut self) {
+        let mut pending = std::mem::take(&mut self.part.pending);
+        pending.sort_unstable_by_key(|one| one.keys);
+        let mut heads = vec![0u8; KEYS_BATCH * KEYS_HEAD];
+        let mut places = Vec::with_capacity(KEYS_BATCH);
+        for batch in pending.chunks(KEYS_BATCH) {
+            places.clear();
+            places.extend(batch.iter().map(|one| one.keys));
+            let heads = &mut heads[..places.len() * KEYS_HEAD];
+            self.source.gather(&places, KEYS_HEAD, heads);
+            self.part.read += heads.len() as u64;
+            for (one, head) in batch.iter().zip(heads.chunks_exact(KEYS_HEAD)) {
+                one.add(&self.plan.sizes, head, &mut self.part.tallies);
+            }
+        }
+    }
+}

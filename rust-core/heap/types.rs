@@ -1,0 +1,238 @@
+//! The types that a scan meets: which words are pointers to types, and what such a type says of its
+//! objects.
+//!
+//! Unlike [`crate::objects`] this reads raw words and can be shared by threads. A word is a type if it
+//! leads over `ob_type` to a type that is its own type within a few steps, all of them ready types.
+
+use super::pools::Pools;
+use super::sizes::Rule;
+use crate::layout::{Fields, Rules};
+use crate::limits;
+use crate::process::Source;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Type flags of CPython (`Include/object.h`).
+const READY: u64 = 1 << 12;
+const HAVE_GC: u64 = 1 << 14;
+pub(super) const HEAPTYPE: u64 = 1 << 9;
+const TYPE_SUBCLASS: u64 = 1 << 31;
+
+/// Steps from a type over its metaclasses to `type`.
+const METACLASSES: usize = 4;
+
+/// Number of a type among those that a scan met.
+pub type TypeId = u16;
+
+/// What a type says of its objects.
+#[derive(Debug, Clone, Copy)]
+pub struct Info {
+    /// The type object.
+    pub addr: u64,
+    /// `tp_flags`.
+    pub flags: u64,
+    /// `tp_basicsize`.
+    pub basicsize: u64,
+    /// `tp_itemsize`.
+    pub itemsize: u64,
+    /// Bytes between the start of a block and the object in it.
+    pub before: u32,
+    /// How the size of an object is found.
+    pub rule: Rule,
+    /// Where `tp_flags` are, in types.
+    pub flags_at: u32,
+}
+
+impl Info {
+    /// Whether objects can be in the garbage collector's lists.
+    pub fn has_gc(&self) -> bool {
+        self.flags & HAVE_GC != 0
+    }
+
+    /// Made at run time.
+    pub fn is_heap(&self) -> bool {
+        self.flags & HEAPTYPE != 0
+    }
+}
+
+/// Offsets that a scan uses, resolved once.
+#[derive(Debug, Clone, Copy)]
+struct Places {
+    ob_type: u64,
+    flags: u64,
+    basicsize: u64,
+    itemsize: u64,
+    name: u64,
+    base: u64,
+}
+
+/// The types, shared by the threads of a scan.
+pub struct Types {
+    known: Mutex<Known>,
+    places: Places,
+    rules: Rules,
+    families: Vec<(u64, Rule)>,
+    header: u64,
+    /// Whether more types were met than can be told apart.
+    pub full: std::sync::atomic::AtomicBool,
+}
+
+#[derive(Default)]
+struct Known {
+    ids: HashMap<u64, Option<TypeId>>,
+    infos: Vec<Info>,
+}
+
+impl Types {
+    /// None known. `families` are the built-in types whose objects' sizes have a rule of their own.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::NoField`].
+    pub fn new(fields: &Fields, rules: Rules, families: Vec<(u64, Rule)>) -> crate::error::Result<Types> {
+        let ty = &fields.ty;
+        let places = Places {
+            ob_type: fields.object.ob_type.at()?,
+            flags: ty.tp_flags.at()?,
+            basicsize: ty.tp_basicsize.at()?,
+            itemsize: ty.tp_itemsize.at()?,
+            name: ty.tp_name.at()?,
+            base: ty.tp_base.at()?,
+        };
+        Ok(Types {
+            known: Mutex::default(),
+            places,
+            rules,
+            families,
+            header: fields.object.size.at()?,
+            full: std::sync::atomic::AtomicBool::new(false),
+        })
+    }
+
+    /// The type at `addr`, if there is one.
+    fn find(&self, addr: u64, source: &dyn Source) -> Option<(TypeId, Info)> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(id) = known.ids.get(&addr) {
+            return id.and_then(|id| Some((id, *known.infos.get(usize::from(id))?)));
+        }
+        let info = self.read(addr, source);
+        let id = match info {
+            Some(_) if known.infos.len() >= usize::from(TypeId::MAX) => {
+                self.full.store(true, std::sync::atomic::Ordering::Relaxed);
+                None
+            }
+            Some(info) => {
+                known.infos.push(info);
+                TypeId::try_from(known.infos.len() - 1).ok()
+            }
+            None => None,
+        };
+        if id.is_some() || known.ids.len() < limits::SCANNED_WORDS {
+            known.ids.insert(addr, id);
+        }
+        Some((id?, info?))
+    }
+
+    /// All that were met, by their number.
+    pub fn into_infos(self) -> Vec<Info> {
+        self.known.into_inner().unwrap_or_else(PoisonError::into_inner).infos
+    }
+
+    fn word(source: &dyn Source, addr: u64) -> Option<u64> {
+        let mut bytes = [0; 8];
+        (source.read_some(addr, &mut bytes) == 8).then_some(u64::from_le_bytes(bytes))
+    }
+
+    fn read(&self, addr: u64, source: &dyn Source) -> Option<Info> {
+        let word = |at: u64, offset: u64| Self::word(source, at.wrapping_add(offset));
+        let ready = |ty: u64| word(ty, self.places.flags).filter(|flags| flags & READY != 0);
+        let flags = ready(addr)?;
+        let mut meta = word(addr, self.places.ob_type)?;
+        let mut steps = 0;
+        loop {
+            if !meta.is_multiple_of(8) || ready(meta)? & TYPE_SUBCLASS == 0 || steps == METACLASSES {
+                return None;
+            }
+            let above = word(meta, self.places.ob_type)?;
+            if above == meta {
+                break;
+            }
+            (meta, steps) = (above, steps + 1);
+        }
+        let (basicsize, itemsize) = (word(addr, self.places.basicsize)?, word(addr, self.places.itemsize)?);
+        let name = word(addr, self.places.name)?;
+        let mut first = [0];
+        let named = source.read_some(name, &mut first) == 1 && first[0] > b' ';
+        if !named || basicsize < self.header || basicsize > limits::BASICSIZE || itemsize > limits::BASICSIZE {
+            return None;
+        }
+        let before = if flags & HAVE_GC == 0 { 0 } else { self.rules.before.gc_head }
+            + if flags & self.rules.before.words_flags == 0 { 0 } else { 16 };
+        let rule = self.rule(addr, source).unwrap_or(if itemsize == 0 { Rule::Fixed } else { Rule::Items });
+        let flags_at = self.places.flags as u32;
+        Some(Info { addr, flags, basicsize, itemsize, before: before as u32, rule, flags_at })
+    }
+
+    /// The rule of the built-in type that this one is or comes from.
+    fn rule(&self, addr: u64, source: &dyn Source) -> Option<Rule> {
+        let mut at = addr;
+        for _ in 0..limits::BASES {
+            if let Some((_, rule)) = self.families.iter().find(|(known, _)| *known == at) {
+                return Some(*rule);
+            }
+            match Self::word(source, at.wrapping_add(self.places.base)) {
+                Some(base) if base != 0 => at = base,
+                _ => break,
+            }
+        }
+        None
+    }
+}
+
+/// Words that one thread remembers, a power of two: all types of most programs.
+const SLOTS: usize = 1 << 13;
+
+/// What one thread knows of the types: no lock for those that it has met.
+pub struct Local<'a> {
+    types: &'a Types,
+    pools: &'a Pools,
+    source: &'a dyn Source,
+    /// (word, number), by the word's low bits. A place is taken over by the next word that needs it.
+    slots: Vec<(u64, Option<TypeId>)>,
+    infos: Vec<Option<Info>>,
+}
+
+impl<'a> Local<'a> {
+    /// Nothing known yet.
+    pub fn new(types: &'a Types, pools: &'a Pools, source: &'a dyn Source) -> Local<'a> {
+        Local { types, pools, source, slots: vec![(0, None); SLOTS], infos: Vec::new() }
+    }
+
+    /// The type that `word` points at.
+    #[inline]
+    pub fn get(&mut self, word: u64) -> Option<TypeId> {
+        let slot = (word >> 4) as usize % SLOTS;
+        let (known, id) = self.slots[slot];
+        if known == word { id } else { self.look_up(word, slot) }
+    }
+
+    fn look_up(&mut self, word: u64, slot: usize) -> Option<TypeId> {
+        // Type objects are larger than the largest block of a pool.
+        if !word.is_multiple_of(8) || word >= 1 << 47 || !self.pools.is_outside(word) {
+            return None;
+        }
+        let found = self.types.find(word, self.source);
+        self.slots[slot] = (word, found.map(|(id, _)| id));
+        let (id, info) = found?;
+        if self.infos.len() <= usize::from(id) {
+            self.infos.resize(usize::from(id) + 1, None);
+        }
+        self.infos[usize::from(id)] = Some(info);
+        Some(id)
+    }
+
+    /// What the type of this number says.
+    #[inline]
+    pub fn info(&self, id: TypeId) -> Option<&Info> {
+        self.infos.get(usize::from(id))?.as_ref()
+    }
+}
