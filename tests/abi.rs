@@ -161,7 +161,7 @@ impl ImageFile {
         let name = format!("image-{}-{}.so", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         let symbols = [("PyType_Type", 0x1100), ("_PyRuntime", 0x2000), ("Py_Version", 0x1010)];
-        std::fs::write(&path, elf::shared_object(DATA_SIZE, &symbols)).expect("the image is written");
+        std::fs::write(&path, elf::shared_object(DATA_SIZE, &symbols, &[])).expect("the image is written");
         ImageFile(path)
     }
 

@@ -249,22 +249,24 @@ pub fn debug_info() -> [Vec<u8>; 3] {
     [abbrev, info, strings]
 }
 
-/// `.eh_frame_hdr` and `.eh_frame` at these addresses, of one function in `text`.
-pub fn unwind_tables(header_at: u64, frame_at: u64, text: (u64, u64)) -> [Vec<u8>; 2] {
+/// `.eh_frame_hdr` and `.eh_frame` at these addresses, of functions of 256 bytes: where each begins, and
+/// the bytes of its frame.
+pub fn unwind_tables(header_at: u64, frame_at: u64, functions: &[(u64, u64)]) -> [Vec<u8>; 2] {
     let mut frame = Vec::new();
     // CIE: version 1, "zR", alignments 1 and -8, return address in 16, pcrel sdata4;
     // DW_CFA_def_cfa r7 8, DW_CFA_offset r16 1, padding.
     push(&mut frame, &[(20, 4), (0, 4), (1, 1)]);
     frame.extend_from_slice(b"zR\0\x01\x78\x10\x01\x1b\x0c\x07\x08\x90\x01\0\0");
-    let entry = frame.len() as u64;
-    push(&mut frame, &[(20, 4), (entry + 4, 4)]);
-    let from = text.0.wrapping_sub(frame_at + frame.len() as u64);
-    // DW_CFA_advance_loc 1, DW_CFA_def_cfa_offset 16.
-    push(&mut frame, &[(from, 4), (text.1, 4), (0, 1), (0x41, 1), (0x0e, 1), (16, 1), (0, 4)]);
     let mut header = vec![1, 0x1b, 0x03, 0x3b];
-    let pointer = frame_at.wrapping_sub(header_at + 4);
-    push(&mut header, &[(pointer, 4), (1, 4)]);
-    let (first, at) = (text.0.wrapping_sub(header_at), (frame_at + entry).wrapping_sub(header_at));
-    push(&mut header, &[(first, 4), (at, 4)]);
+    push(&mut header, &[(frame_at.wrapping_sub(header_at + 4), 4), (functions.len() as u64, 4)]);
+    for (start, size) in functions {
+        let entry = frame.len() as u64;
+        push(&mut header, &[(start.wrapping_sub(header_at), 4), ((frame_at + entry).wrapping_sub(header_at), 4)]);
+        push(&mut frame, &[(20, 4), (entry + 4, 4)]);
+        let from = start.wrapping_sub(frame_at + frame.len() as u64);
+        // DW_CFA_advance_loc 1, DW_CFA_def_cfa_offset.
+        push(&mut frame, &[(from, 4), (256, 4), (0, 1), (0x41, 1), (0x0e, 1)]);
+        push(&mut frame, &[(size & 0x7f | 0x80, 1), (size >> 7, 1), (0, 3)]);
+    }
     [header, frame]
 }

@@ -101,7 +101,7 @@ pub fn core_seeds() -> Vec<Vec<u8>> {
 
 /// The sections that an image is asked for, valid.
 fn elf() -> Vec<u8> {
-    let [header, frame] = files::unwind_tables(0x2000, 0x3000, (0x100, 0x800));
+    let [header, frame] = files::unwind_tables(0x2000, 0x3000, &[(0x100, 16), (0x200, 1024)]);
     // Two symbols: none, and PyType_Type.
     let mut symbols = vec![0; 48];
     symbols[24..32].copy_from_slice(&[1, 0, 0, 0, 0x11, 0, 1, 0]);

@@ -8,6 +8,7 @@ mod bounds;
 mod files;
 mod images;
 mod input;
+mod kinds;
 #[cfg(test)]
 pub mod large;
 mod requests;

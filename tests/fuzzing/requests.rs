@@ -7,6 +7,7 @@ use pyext::abi::{
     PYEXT_BUG, PYEXT_OK, PyextBuffer, PyextHost, pyext_buffer_free, pyext_last_error, pyext_query, pyext_session_close,
     pyext_session_invalidate, pyext_session_open,
 };
+use pyext::image::unwind::Registers;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -109,7 +110,8 @@ fn signed(input: &mut Input<'_>) -> Value {
     if input.u8().is_multiple_of(2) { Value::Null } else { json!(input.word(&[]) as i64) }
 }
 
-fn thread(input: &mut Input<'_>, number: u8, addresses: &[u64]) -> Value {
+fn thread(input: &mut Input<'_>, number: u8, world: &World) -> Value {
+    let addresses = &world.places;
     let names =
         ["_PyEval_EvalFrameDefault", "PyEval_EvalFrameEx", "take_gil", "cfunction_call", "gc_collect_main", "x"];
     let native = |input: &mut Input<'_>, level: u8| {
@@ -121,20 +123,32 @@ fn thread(input: &mut Input<'_>, number: u8, addresses: &[u64]) -> Value {
     };
     let frames = input.u8() % 6;
     let native: Vec<Value> = (0..frames).map(|level| native(input, level)).collect();
-    json!({
-        "gdb": number, "lwp": 77, "pthread": if input.u8().is_multiple_of(4) { Value::Null } else { json!(77) },
+    let how = input.u8();
+    let mut thread = json!({
+        "gdb": number, "lwp": 77, "pthread": if how.is_multiple_of(4) { Value::Null } else { json!(77) },
         "running": input.u8().is_multiple_of(8), "sp": optional(input, addresses), "pc": optional(input, addresses),
         "bp": optional(input, addresses), "orig_rax": signed(input), "args": [input.word(addresses)],
         "native": if frames == 0 { Value::Null } else { json!(native) },
-    })
+    });
+    if how % 4 == 1 {
+        // The C stack that fits the Python stack.
+        let Registers { pc, sp, bp } = world.registers;
+        (thread["pc"], thread["sp"], thread["bp"]) = (json!(pc), json!(sp), json!(bp));
+    }
+    thread
 }
 
-fn made_up(input: &mut Input<'_>, addresses: &[u64]) -> Value {
+fn made_up(input: &mut Input<'_>, world: &World) -> Value {
+    let addresses = &world.places;
     let command = COMMANDS[input.below(COMMANDS.len())];
     let flags = input.u16();
     let flag = |bit: u16| flags & (1 << bit) != 0;
-    let name: String = (0..input.u8() % 6).map(|_| NAMES[input.below(NAMES.len())]).collect();
-    let threads: Vec<Value> = (1..2 + input.u8() % 3).map(|number| thread(input, number, addresses)).collect();
+    let mut name: String = (0..input.u8() % 6).map(|_| NAMES[input.below(NAMES.len())]).collect();
+    let threads: Vec<Value> = (1..2 + input.u8() % 3).map(|number| thread(input, number, world)).collect();
+    if flag(8) {
+        let (index, attribute) = world.attributes[input.below(world.attributes.len())];
+        name = format!("b[{index}].{attribute}{name}");
+    }
     let mut index = signed(input);
     if flag(0) {
         index = json!(i64::from(input.u8()) - 128);
@@ -180,7 +194,7 @@ pub fn request(data: &[u8]) {
         query(session, input.0);
         return;
     }
-    let requests: Vec<Value> = (0..1 + input.u8() % 3).map(|_| made_up(&mut input, &world.places)).collect();
+    let requests: Vec<Value> = (0..1 + input.u8() % 3).map(|_| made_up(&mut input, &world)).collect();
     MEMORY.set(Some(world.changed(&mut input, &world.places)));
     for request in requests {
         query(session, request.to_string().as_bytes());
@@ -198,6 +212,28 @@ pub fn seeds() -> Vec<Vec<u8>> {
         });
         all.push([vec![0, number], request.to_string().into_bytes()].concat());
         all.push(vec![1, number, 0, i as u8, 0, 0, 0, 1, 0, 0, 1, 77]);
+    }
+    for label in
+        ["2.7.18", "3.6.15", "3.8.18", "3.10.13", "3.11.7", "3.12.1", "3.13.0", "3.14.10", "3.15.2", "3.13.15t"]
+    {
+        let (number, world) = (World::number(label), World::get(World::number(label)));
+        let Registers { pc, sp, bp } = world.registers;
+        let mut seed = |command: &str, name: &str, json: bool| {
+            let request = json!({
+                "command": command, "options": {"all": true, "locals": true, "json": json, "name": name},
+                "threads": [{"gdb": 1, "lwp": 77, "pthread": 77, "pc": pc, "sp": sp, "bp": bp}], "thread": 1,
+            });
+            all.push([vec![0, number], request.to_string().into_bytes()].concat());
+        };
+        seed("bt", "", true);
+        seed("print", "b", false);
+        seed("natives", "", false);
+        // Each world walks other paths.
+        for (index, attribute) in world.attributes.iter().skip(usize::from(number) % 8).step_by(8) {
+            seed("print", &format!("b[{index}].{attribute}"), false);
+        }
+        // One of those paths, and a thread with the C stack that fits, as parts of a request.
+        all.push(vec![1, number, 0, 3, 0, 0x0a, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, number, 0]);
     }
     all.push([vec![3], br#"{"modules": [["/x", 4096, 8192, 0]], "sysroot": "/s"}"#.to_vec()].concat());
     all

@@ -3,12 +3,13 @@
 
 use super::files;
 use super::input::Input;
-use super::world::{EXTRA, IMAGE, World};
+use super::world::{EXTRA, IMAGE, World, unwind_tables};
 use pyext::bytes::Addr;
 use pyext::diag::Diagnostics;
 use pyext::image::elf::Sections;
 use pyext::image::unwind::{NativeFrame, Registers, Unwinding};
 use pyext::objects::Objects;
+use pyext::objects::lookup::Attribute;
 use pyext::objects::repr::Style;
 use pyext::runtime::Runtime;
 use pyext::stack::native::Matching;
@@ -23,7 +24,8 @@ fn look(objects: &Objects, registers: Registers, tables: &Sections) {
     let _ = runtime.search_path(objects);
     for thread in runtime.threads.iter().take(8) {
         let stack = walk(objects, thread.addr);
-        let find = |pc: u64| (TEXT..TEXT + 0x1000).contains(&pc).then(|| (TEXT, TEXT + 0x1000, tables.clone()));
+        let (start, end) = (tables.bias, tables.bias + 0x1000);
+        let find = |pc: u64| (start..end).contains(&pc).then(|| (start, end, tables.clone()));
         let native: Vec<NativeFrame> = Unwinding::default().walk(&objects.memory, registers, &find);
         let _ = objects.waits_for_gil_lock(&native);
         let matching = Matching::new(objects, &stack, native);
@@ -53,7 +55,7 @@ pub fn frame_walk(data: &[u8]) {
     let mut input = Input(data);
     let world = World::get(input.u8());
     let registers = registers(&mut input);
-    let [mut header, mut frame] = files::unwind_tables(0x2000, 0x3000, (0, 0x800));
+    let [mut header, mut frame] = files::unwind_tables(0x2000, 0x3000, &[(0, 16), (0x100, 1024)]);
     input.patch(&mut header);
     input.patch(&mut frame);
     let tables = Sections {
@@ -63,7 +65,10 @@ pub fn frame_walk(data: &[u8]) {
         text: Some(0..0x1000),
     };
     let bytes = world.changed(&mut input, &world.places);
-    look(&world.objects(bytes), registers, &tables);
+    let objects = world.objects(bytes);
+    // The world's own C stack, which its Python stack fits.
+    let own = registers.sp == EXTRA;
+    if own { look(&objects, world.registers, &unwind_tables()) } else { look(&objects, registers, &tables) }
 }
 
 /// A world of 3.13 or later, the words of the table, changes to the world.
@@ -98,7 +103,7 @@ pub fn debug_offsets(data: &[u8]) {
         let _ = objects.repr(Addr(*at), 256, Style::Pyext);
     }
     let registers = Registers { pc: TEXT, sp: EXTRA, bp: EXTRA };
-    look(&objects, registers, &Sections::default());
+    look(&objects, registers, &Sections { bias: TEXT, ..Sections::default() });
 }
 
 #[cfg(test)]
@@ -125,7 +130,9 @@ pub fn worlds_are_sound() {
         assert_eq!(runtime.threads.len(), 2, "{}", world.label);
         let names = runtime.thread_names(&objects, &Diagnostics::default());
         assert!(names.values().any(|name| name == "threading"), "{}: {names:?}", world.label);
+        kinds_are_read(&world, &objects, &texts);
         let stack = walk(&objects, runtime.threads[0].addr);
+        c_calls_are_proven(&world, &objects, &stack);
         assert!(stack.frames.len() >= 3 && stack.cut.is_none(), "{}: {:?}", world.label, stack.cut);
         for frame in &stack.frames {
             assert_eq!(frame.code.as_ref().expect("code").name, "function", "{}", world.label);
@@ -135,4 +142,66 @@ pub fn worlds_are_sound() {
             assert!(frame.line.is_some(), "{}", world.label);
         }
     }
+}
+
+/// Every kind of object that takes more than a few words has its own text, and what a path may ask of it
+/// is found.
+#[cfg(test)]
+fn kinds_are_read(world: &World, objects: &Objects, texts: &[String]) {
+    // Columns that were made from headers alone have no structs of extension modules.
+    let whole = !world.label.contains("[hdr]");
+    let python2 = world.layout.rules.python2;
+    let mut missing = Vec::new();
+    for (wanted, there) in [
+        ("datetime.date(2026, 11, 25)", true),
+        ("datetime.datetime(2026, 11, 25, 13, 5, 9, ", true),
+        ("tzinfo=datetime.timezone.utc", true),
+        ("datetime.time(13, 5, 0, 7, tzinfo=datetime.timezone(datetime.timedelta(", true),
+        ("<Stamp(datetime.datetime(2026, 11, 25, 0, 0)", true),
+        ("Decimal('-1.5')", true),
+        ("<Colour.RED: 1>", true),
+        ("<Point(x=1, y=77) at ", true),
+        ("<os.stat_result(st_mode=1, st_ino=77) at ", true),
+        ("OrderedDict({77: 'name', 'name': 1}) at ", whole && !python2),
+        ("<OrderedDict({'name': 1}) at ", python2),
+        ("<collections.defaultdict(<", true),
+        ("deque([1, 'name'], maxlen=5)", whole),
+        ("<functools.partial(<", true),
+        ("Failure('name', 1)", true),
+        ("<Described(own='name', ", true),
+        ("<method-wrapper '__len__' of list object", true),
+        ("<built-in method append of list object", true),
+    ] {
+        if there && !texts.iter().any(|text| text.contains(wanted)) {
+            missing.push(wanted.to_owned());
+        }
+    }
+    for (index, name) in &world.attributes {
+        let found = objects.look_up(Addr(world.gallery[*index]), name);
+        if !matches!(found, Ok(Attribute::Value(_))) {
+            let text = objects.repr(Addr(world.gallery[*index]), 64, Style::Pyext).text;
+            missing.push(format!(".{name} of {text}: {found:?}"));
+        }
+    }
+    let shown = world.gallery.iter().map(|at| objects.repr(Addr(*at), 256, Style::Pyext).text).collect::<Vec<_>>();
+    assert!(missing.is_empty(), "{}: {missing:#?} in {shown:#?}", world.label);
+}
+
+/// The innermost frame has called a built-in method, others a method of a class or, up to 3.13, have
+/// entered a `with`.
+#[cfg(test)]
+fn c_calls_are_proven(world: &World, objects: &Objects, stack: &pyext::stack::Stack) {
+    let native = Unwinding::default()
+        .walk(&objects.memory, world.registers, &|_| Some((IMAGE, IMAGE + 0x1000, unwind_tables())));
+    assert_eq!(native.len(), 12, "{}", world.label);
+    let matching = Matching::new(objects, stack, native);
+    let called = |index| objects.called(&stack.frames[index], matching.callees(index));
+    let all: Vec<_> = (0..stack.frames.len()).filter_map(called).collect();
+    let callables = all.iter().filter_map(|called| called.callable);
+    let texts: Vec<String> = callables.map(|at| objects.repr(at, 64, Style::Pyext).text).collect();
+    let label = world.label;
+    assert!(texts.first().is_some_and(|text| text.starts_with("<built-in method append")), "{label}: {texts:?}");
+    assert!(texts.iter().any(|text| text.starts_with("<method 'append'")), "{label}: {texts:?}");
+    let entered = all.iter().any(|called| called.name.as_deref() == Some("__enter__"));
+    assert!(entered || ["3.14", "3.15"].iter().any(|minor| label.starts_with(minor)), "{label}: {all:?}");
 }

@@ -8,6 +8,7 @@ use pyext::layout::opcodes::Opcodes;
 use pyext::limits;
 use pyext::objects::depth::Depths;
 use pyext::objects::lines::Lines;
+use pyext::objects::lookup::Attribute;
 use pyext::objects::repr::Style;
 
 /// Encoding, first line, then the table.
@@ -106,6 +107,12 @@ pub fn object_repr(data: &[u8]) {
     };
     let bytes = world.changed(&mut input, &world.places);
     let objects = world.objects(bytes);
+    objects.set_interpreter(Addr(world.interpreter));
+    for (index, name) in &world.attributes {
+        if let Ok(Attribute::Value(value)) = objects.look_up(Addr(world.gallery[*index]), name) {
+            let _ = objects.repr_value(&value, 64, Style::Pyext);
+        }
+    }
     let mut room = limits::VALUE_CHARS_MAX;
     for at in &world.objects {
         let at = Addr(*at);

@@ -4,18 +4,21 @@
 //! Unlike `tests/synthetic`, which tells whether a layout is right, this takes it from the library:
 //! here it only has to lead the decoders to every kind of object, whose lines make this file long.
 
-use super::files::MemoryFile;
+use super::files::{self, MemoryFile};
 use super::input::Input;
+use super::kinds::{self, C_FRAME, EVAL_FRAME};
 use crate::elf;
 use pyext::bytes::Addr;
 use pyext::diag::Diagnostics;
 use pyext::error::{Error, FaultCause, Result};
-use pyext::layout::{self, DictKeys, Fields, InstanceDict, Ints, Layout, Rules, Slot, Text};
+use pyext::image::elf::Sections;
+use pyext::image::unwind::Registers;
+use pyext::layout::{self, DictKeys, Fields, Frames, InstanceDict, Ints, Layout, Rules, Slot, Text};
 use pyext::locate::{self, Located};
 use pyext::objects::Objects;
 use pyext::process::{Cache, Memory, Region};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 pub const IMAGE: u64 = 0x5555_5540_0000;
@@ -24,12 +27,20 @@ pub const HEAP: u64 = 0x7f00_0000_0000;
 /// Bytes that are the fuzzer's own; stack pointers of the made-up threads lie there.
 pub const EXTRA: u64 = 0x7f80_0000_0000;
 
+/// Where the evaluation function begins, and a C function that it calls; and their unwind tables.
+pub const EVAL: u64 = IMAGE + 0xa00;
+pub const C_FUNCTION: u64 = IMAGE + 0xc00;
+const TABLES: [u64; 2] = [0x800, 0x840];
+
 const TABLE: &str = include_str!("../../rust-core/layout/tables/offsets.tsv");
 
 /// `Py_TPFLAGS_HEAPTYPE`, `_MANAGED_DICT`, `_INLINE_VALUES`.
 const HEAPTYPE: u64 = 1 << 9;
-const MANAGED_DICT: u64 = 1 << 4;
+pub const MANAGED_DICT: u64 = 1 << 4;
 const INLINE_VALUES: u64 = 1 << 2;
+
+/// Frames of each thread.
+const FRAMES: u64 = 6;
 
 /// Static types whose size the library compares: name, the table's row, and what is added to it.
 const SIZED: &[(&str, &str)] = &[
@@ -75,6 +86,27 @@ const OTHERS: &[&str] = &[
     "generator",
     "collections.deque",
     "collections.OrderedDict",
+    "collections.defaultdict",
+    "_collections._tuplegetter",
+    "functools.partial",
+    "operator.itemgetter",
+    "datetime.date",
+    "datetime.time",
+    "datetime.datetime",
+    "datetime.timedelta",
+    "datetime.timezone",
+    "decimal.Decimal",
+    "property",
+    "staticmethod",
+    "classmethod",
+    "classmethod_descriptor",
+    "getset_descriptor",
+    "member_descriptor",
+    "mappingproxy",
+    "dictproxy",
+    "range",
+    "xrange",
+    "traceback",
 ];
 
 /// The bytes of a target; a copy of them can be changed.
@@ -91,7 +123,7 @@ impl Bytes {
         [(DATA, &self.data), (HEAP, &self.heap), (EXTRA, &self.extra)]
     }
 
-    fn write(&mut self, at: u64, value: &[u8]) {
+    pub fn write(&mut self, at: u64, value: &[u8]) {
         for (start, bytes) in [(DATA, &mut self.data), (HEAP, &mut self.heap)] {
             let Some(skip) = at.checked_sub(start).and_then(|skip| usize::try_from(skip).ok()) else { continue };
             if skip < bytes.len() {
@@ -160,19 +192,29 @@ pub struct World {
     pub objects: Vec<u64>,
     /// Dicts, sets, instances, and their tables.
     pub tables: Vec<u64>,
+    /// Objects of kinds that have parts: what the frames' variable `b` has as its items.
+    pub gallery: Vec<u64>,
+    /// Attributes that items of the gallery have: index and name.
+    pub attributes: Vec<(usize, &'static str)>,
+    pub interpreter: u64,
+    /// Registers of a thread whose C stack runs its Python frames.
+    pub registers: Registers,
     pub runtime: u64,
     pub layout: Rc<Layout>,
     pub located: Rc<Located>,
     image: MemoryFile,
 }
 
-struct Building {
-    bytes: Bytes,
+pub struct Building {
+    pub bytes: Bytes,
     places: Vec<u64>,
-    objects: Vec<u64>,
-    tables: Vec<u64>,
-    types: HashMap<&'static str, u64>,
-    header: u64,
+    pub objects: Vec<u64>,
+    pub tables: Vec<u64>,
+    pub types: BTreeMap<&'static str, u64>,
+    pub gallery: Vec<u64>,
+    pub attributes: Vec<(usize, &'static str)>,
+    pub header: u64,
+    minor: u32,
 }
 
 impl Building {
@@ -183,7 +225,7 @@ impl Building {
         DATA + at as u64
     }
 
-    fn block(&mut self, size: u64) -> u64 {
+    pub fn block(&mut self, size: u64) -> u64 {
         let bytes = Rc::make_mut(&mut self.bytes.heap);
         let at = bytes.len().next_multiple_of(16);
         bytes.resize(at + size as usize, 0);
@@ -191,17 +233,17 @@ impl Building {
         HEAP + at as u64
     }
 
-    fn word(&mut self, at: u64, value: u64) {
+    pub fn word(&mut self, at: u64, value: u64) {
         self.bytes.write(at, &value.to_le_bytes());
     }
 
-    fn words(&mut self, at: u64, values: &[u64]) {
+    pub fn words(&mut self, at: u64, values: &[u64]) {
         for (at, value) in (at..).step_by(8).zip(values) {
             self.word(at, *value);
         }
     }
 
-    fn set(&mut self, at: u64, slot: &Slot, value: u64) {
+    pub fn set(&mut self, at: u64, slot: &Slot, value: u64) {
         let Some(field) = slot.field else { return };
         let at = at + u64::from(field.offset);
         let width = match field.width {
@@ -219,7 +261,7 @@ impl Building {
         }
     }
 
-    fn ty(&self, name: &str) -> u64 {
+    pub fn ty(&self, name: &str) -> u64 {
         self.types.get(name).copied().unwrap_or(0)
     }
 
@@ -233,12 +275,12 @@ impl Building {
         self.words(at + self.header, &[0, text, basicsize]);
     }
 
-    fn object(&mut self, ty: &str, size: u64) -> u64 {
+    pub fn object(&mut self, ty: &str, size: u64) -> u64 {
         let ty = self.ty(ty);
         self.object_of(ty, size)
     }
 
-    fn object_of(&mut self, ty: u64, size: u64) -> u64 {
+    pub fn object_of(&mut self, ty: u64, size: u64) -> u64 {
         // Before it, what instances keep there.
         let at = self.block(size + 48) + 48;
         self.places.pop();
@@ -248,7 +290,7 @@ impl Building {
         at
     }
 
-    fn text(&mut self, f: &Fields, rules: &Rules, text: &str) -> u64 {
+    pub fn text(&mut self, f: &Fields, rules: &Rules, text: &str) -> u64 {
         if rules.text == Text::Python2 {
             return self.byte_string(f, rules, text.as_bytes());
         }
@@ -269,7 +311,7 @@ impl Building {
         at
     }
 
-    fn int(&mut self, f: &Fields, rules: &Rules, value: u32) -> u64 {
+    pub fn int(&mut self, f: &Fields, rules: &Rules, value: u32) -> u64 {
         let at = self.object("int", 64);
         if rules.python2 {
             self.set(at, &f.int.ob_ival, value.into());
@@ -283,7 +325,7 @@ impl Building {
         at
     }
 
-    fn tuple(&mut self, f: &Fields, items: &[u64]) -> u64 {
+    pub fn tuple(&mut self, f: &Fields, items: &[u64]) -> u64 {
         let at = self.object("tuple", 64 + 8 * items.len() as u64);
         self.set(at, &f.var.ob_size, items.len() as u64);
         self.words(at + f.tuple.ob_item.at().unwrap_or(24), items);
@@ -291,14 +333,15 @@ impl Building {
     }
 
     fn keys(&mut self, f: &Fields, rules: &Rules, items: &[(u64, u64)], split: bool) -> u64 {
-        let keys = self.block(512);
+        let slots = items.len().next_power_of_two().max(8) as u64;
+        let keys = self.block(512.max(64 + 25 * slots));
         self.tables.push(keys);
-        self.set(keys, &f.keys.dk_size, 8);
-        self.set(keys, &f.keys.dk_log2_size, 3);
-        self.set(keys, &f.keys.dk_log2_index_bytes, 3);
+        self.set(keys, &f.keys.dk_size, slots);
+        self.set(keys, &f.keys.dk_log2_size, slots.ilog2().into());
+        self.set(keys, &f.keys.dk_log2_index_bytes, slots.ilog2().into());
         self.set(keys, &f.keys.dk_kind, if split { 2 } else { 0 });
         self.set(keys, &f.keys.dk_nentries, items.len() as u64);
-        let mut entry = keys + f.keys.dk_indices.at().unwrap_or(32) + 8;
+        let mut entry = keys + f.keys.dk_indices.at().unwrap_or(32) + slots;
         for (key, value) in items {
             if split && rules.keys == DictKeys::Log2 {
                 self.words(entry, &[*key, *value]);
@@ -311,17 +354,18 @@ impl Building {
         keys
     }
 
-    fn dict(&mut self, f: &Fields, rules: &Rules, ty: &str, items: &[(u64, u64)]) -> u64 {
+    pub fn dict(&mut self, f: &Fields, rules: &Rules, ty: &str, items: &[(u64, u64)]) -> u64 {
         let at = self.object(ty, 320);
         self.tables.push(at);
         self.set(at, &f.dict.ma_used, items.len() as u64);
         if rules.keys == DictKeys::OpenTable {
-            let table = self.block(8 * 24);
+            let slots = items.len().next_power_of_two().max(8) as u64;
+            let table = self.block(slots * 24);
             self.tables.push(table);
             for (entry, (key, value)) in (table..).step_by(24).zip(items) {
                 self.words(entry, &[1, *key, *value]);
             }
-            self.set(at, &f.dict.ma_mask, 7);
+            self.set(at, &f.dict.ma_mask, slots - 1);
             self.set(at, &f.dict.ma_table, table);
         } else {
             let keys = self.keys(f, rules, items, false);
@@ -345,7 +389,7 @@ impl Building {
         at
     }
 
-    fn class(&mut self, f: &Fields, rules: &Rules, name: &str, base: u64, flags: u64, dictoffset: i64) -> u64 {
+    pub fn class(&mut self, f: &Fields, rules: &Rules, name: &str, base: u64, flags: u64, dictoffset: i64) -> u64 {
         let text = self.text(f, rules, name);
         let ty = self.ty("type");
         let at = self.object_of(ty, 1200);
@@ -427,7 +471,6 @@ impl Building {
         let tuple = self.tuple(f, &[one, name]);
         let items = [(name, one), (one, tuple), (bytes, two)];
         let dict = self.dict(f, rules, "dict", &items);
-        self.dict(f, rules, "collections.OrderedDict", &items);
         let set = self.set_object(f, "set", &[name, two]);
         self.set_object(f, "frozenset", &[tuple]);
         let list_items = self.block(64);
@@ -450,85 +493,122 @@ impl Building {
         }
     }
 
-    /// A code object with arguments, and frames that run it.
-    fn frames(&mut self, f: &Fields, rules: &Rules) -> u64 {
+    /// Code objects with arguments, and frames that run them: the innermost one, the stack pointer of the
+    /// C stack that they run on, and the innermost record there.
+    fn frames(&mut self, f: &Fields, rules: &Rules) -> (u64, u64, u64) {
         let names: Vec<u64> = ["a", "b", "rest", "c"].iter().map(|n| self.text(f, rules, n)).collect();
         let (names, none) = (self.tuple(f, &names), self.tuple(f, &[]));
         let name = self.text(f, rules, "function");
         let file = self.text(f, rules, "made_up.py");
         let kinds = self.byte_string(f, rules, &[0x20, 0x20, 0x40, 0x80]);
         let lines = self.byte_string(f, rules, &[0x80 | 7, 0, 0x80 | 13 << 3, 5, 4, 1, 6, 0xff, 0x80 | 15 << 3]);
-        let code = self.object("code", 640);
+        let [call, with] = kinds::instructions(self.minor);
+        let nothing = self.byte_string(f, rules, &[]);
         let fields = &f.code;
-        for (slot, value) in [
-            (&fields.co_argcount, 2),
-            (&fields.co_kwonlyargcount, 1),
-            (&fields.co_nlocals, 4),
-            (&fields.co_stacksize, 4),
-            (&fields.co_flags, 0x1 | 0x4),
-            (&fields.co_varnames, names),
-            (&fields.co_cellvars, none),
-            (&fields.co_freevars, none),
-            (&fields.co_localsplusnames, names),
-            (&fields.co_localspluskinds, kinds),
-            (&fields.co_filename, file),
-            (&fields.co_name, name),
-            (&fields.co_qualname, name),
-            (&fields.co_firstlineno, 10),
-            (&fields.co_lnotab, lines),
-            (&fields.co_linetable, lines),
-        ] {
-            self.set(code, slot, value);
-        }
-        let globals = self.dict(f, rules, "dict", &[(name, code)]);
-        let start = code + fields.co_code_adaptive.at().unwrap_or(0);
+        let code_of = |b: &mut Self, instructions: &[u8]| {
+            let code = b.object("code", 640);
+            let whole = b.byte_string(f, rules, instructions);
+            for (slot, value) in [
+                (&fields.co_argcount, 2),
+                (&fields.co_kwonlyargcount, 1),
+                (&fields.co_nlocals, 4),
+                (&fields.co_nlocalsplus, 4),
+                (&fields.co_stacksize, 12),
+                (&fields.co_flags, 0x1 | 0x4),
+                (&fields.co_varnames, names),
+                (&fields.co_cellvars, none),
+                (&fields.co_freevars, none),
+                (&fields.co_localsplusnames, names),
+                (&fields.co_localspluskinds, kinds),
+                (&fields.co_filename, file),
+                (&fields.co_name, name),
+                (&fields.co_qualname, name),
+                (&fields.co_firstlineno, 10),
+                (&fields.co_lnotab, lines),
+                (&fields.co_linetable, lines),
+                (&fields.co_code, whole),
+                (&fields.co_exceptiontable, nothing),
+            ] {
+                b.set(code, slot, value);
+            }
+            if let Ok(start) = fields.co_code_adaptive.at() {
+                b.set(code, &f.var.ob_size, instructions.len() as u64 / 2);
+                b.bytes.write(code + start, instructions);
+            }
+            code
+        };
+        let codes = [code_of(self, &with), code_of(self, &call), code_of(self, &call)];
+        let globals = self.dict(f, rules, "dict", &[(name, codes[2])]);
+        let gallery = self.gallery(f, rules, codes[2]);
+        let [builtin, method] = self.called(f, rules, gallery);
+        let callables = [gallery, method, builtin];
+        let (sp, records) = self.c_stack(FRAMES);
         let mut back = 0;
-        for i in 0..4u64 {
-            let at = self.object("frame", 640);
-            let values = [name, code, names, globals, name, code, names, globals];
+        // Each pair of frames has an evaluation loop of its own, with a record on the C stack: since 3.12
+        // that is the outer frame of the pair. All are at the call or the `with` at byte 6.
+        for i in 0..FRAMES {
+            let pair = (i / 2) as usize;
+            let (code, record) = (codes[pair], records[2 - pair]);
             let (frame, inner) = (&f.frame, &f.iframe);
+            let shim = i % 2 == 0 && matches!(rules.frames, Frames::Interpreter { shim_owner: Some(_) });
+            let at = if shim { record } else { self.object("frame", 640) };
+            let values = [name, gallery, names, globals, callables[pair], gallery, name, name];
             if inner.previous.exists() {
-                self.words(at, &[0; 80]);
+                if !shim {
+                    self.words(at, &[0; 80]);
+                }
+                let first = inner.localsplus.at().unwrap_or(72);
                 for (slot, value) in [
                     (&inner.executable, code),
                     (&inner.previous, back),
                     (&inner.globals, globals),
                     (&inner.builtins, globals),
-                    (&inner.instr, start + 2 * i),
+                    (&inner.instr, code + fields.co_code_adaptive.at().unwrap_or(0) + 6),
                     (&inner.is_entry, i & 1),
-                    // The third is the entry frame of an evaluation loop.
-                    (&inner.owner, if i == 2 { 3 } else { 0 }),
+                    (&inner.owner, if shim { 3 } else { 0 }),
+                    (&inner.stackpointer, at + first + 8 * 7),
                 ] {
                     self.set(at, slot, value);
                 }
-                self.words(at + inner.localsplus.at().unwrap_or(72), &values);
+                self.words(at + first, &values);
             } else {
+                let first = frame.f_localsplus.at().unwrap_or(376);
                 for (slot, value) in [
                     (&frame.f_back, back),
                     (&frame.f_code, code),
                     (&frame.f_globals, globals),
                     (&frame.f_builtins, globals),
-                    (&frame.f_valuestack, at + 400),
-                    (&frame.f_lasti, 2 * i),
+                    (&frame.f_valuestack, at + first + 8 * 4),
+                    (&frame.f_lasti, 6 / rules.lasti_unit as u64),
                     (&frame.f_trace, 0),
                 ] {
                     self.set(at, slot, value);
                 }
-                self.words(at + frame.f_localsplus.at().unwrap_or(376), &values);
+                self.words(at + first, &values);
             }
             back = at;
         }
-        back
+        if f.cframe.current_frame.exists() && f.iframe.is_entry.exists() {
+            let outer = records.iter().skip(1).copied().chain([0]);
+            for (record, previous) in records.iter().zip(outer).take(3) {
+                self.set(*record, &f.cframe.current_frame, back);
+                self.set(*record, &f.cframe.previous, previous);
+            }
+        }
+        (back, sp, records[0])
     }
 
-    fn threads(&mut self, f: &Fields, rules: &Rules, runtime: u64, head: u64) {
-        let frame = self.frames(f, rules);
-        let interpreter = self.block(f.interp.size.at().unwrap_or(1024).min(1 << 18));
+    /// Threads with the same frames, and their stack pointer.
+    fn threads(&mut self, f: &Fields, rules: &Rules, runtime: u64, head: u64, interpreter: u64) -> u64 {
+        let (frame, sp, outer) = self.frames(f, rules);
         let mut next = 0;
         for id in [77u64, 78] {
             let at = self.block(f.tstate.size.at().unwrap_or(512).min(1 << 16));
-            let record = self.block(64);
-            self.set(record, &f.cframe.current_frame, frame);
+            let mut record = outer;
+            if !f.iframe.is_entry.exists() {
+                record = self.block(64);
+                self.set(record, &f.cframe.current_frame, frame);
+            }
             for (slot, value) in [
                 (&f.tstate.next, next),
                 (&f.tstate.interp, interpreter),
@@ -543,30 +623,11 @@ impl Building {
             next = at;
         }
         // modules["threading"]._active: {77: a thread with a name}.
-        let (threading, active, underscore) = (
-            self.text(f, rules, "threading"),
-            self.text(f, rules, "_active"),
-            self.text(f, rules, if rules.python2 { "_Thread__name" } else { "_name" }),
-        );
+        let (threading, active) = (self.text(f, rules, "threading"), self.text(f, rules, "_active"));
         let id = self.int(f, rules, 77);
-        let attributes = self.dict(f, rules, "dict", &[(underscore, threading)]);
         let object = self.ty("object");
-        let managed = rules.attributes != InstanceDict::Offset;
-        let class = self.class(
-            f,
-            rules,
-            "Thread",
-            object,
-            if managed { MANAGED_DICT } else { 0 },
-            if managed { -1 } else { 32 },
-        );
-        let thread = self.object_of(class, 128);
-        self.words(thread - 48, &[0; 6]);
-        match rules.attributes {
-            InstanceDict::Offset => self.word(thread + 32, attributes),
-            InstanceDict::Words311 | InstanceDict::Word312 => self.word(thread - 24, attributes),
-            InstanceDict::Inline { words_before } => self.word(thread - words_before * 8, attributes),
-        }
+        let class = self.class(f, rules, "Thread", object, 0, 0);
+        let thread = self.instance_with(f, rules, class, &[("_name", threading), ("_Thread__name", threading)]);
         let by_id = self.dict(f, rules, "dict", &[(id, thread)]);
         let inside = self.dict(f, rules, "dict", &[(active, by_id)]);
         let module = self.object("module", 256);
@@ -585,7 +646,16 @@ impl Building {
         self.set(runtime, &f.runtime.interpreters_head, interpreter);
         self.set(runtime, &f.runtime.interpreters_main, interpreter);
         self.word(head, interpreter);
+        sp
     }
+}
+
+/// The unwind tables of the made-up image.
+pub fn unwind_tables() -> Sections {
+    let functions = [(EVAL - IMAGE, EVAL_FRAME), (C_FUNCTION - IMAGE, C_FRAME)];
+    let [header, frame] = files::unwind_tables(TABLES[0], TABLES[1], &functions);
+    let (eh_frame_hdr, eh_frame) = (Some((TABLES[0], header)), Some((TABLES[1], frame)));
+    Sections { bias: IMAGE, eh_frame, eh_frame_hdr, text: None }
 }
 
 fn labels() -> impl Iterator<Item = &'static str> {
@@ -630,8 +700,11 @@ impl World {
             places: Vec::new(),
             objects: Vec::new(),
             tables: Vec::new(),
-            types: HashMap::new(),
+            types: BTreeMap::new(),
+            gallery: Vec::new(),
+            attributes: Vec::new(),
             header,
+            minor: if python2 { 0 } else { version[1] },
         };
         for (name, source) in SIZED {
             // Names that mean something else, or nothing, in the other Python.
@@ -655,7 +728,7 @@ impl World {
                 ("code", _) => {
                     row("PyCodeObject.co_code_adaptive", column).or_else(|| row("PyCodeObject.<sizeof>", column))
                 }
-                _ => Some(64),
+                _ => kinds::extension_size(name, header, &|name| row(name, column)),
             };
             b.static_type(name, size.unwrap_or(64));
         }
@@ -672,25 +745,28 @@ impl World {
         Rc::make_mut(&mut b.bytes.data).resize(whole, 0);
 
         let mut symbols = vec![("PyType_Type", type_type), ("Py_Version", version_at)];
+        symbols.push((if python2 { "PyEval_EvalFrameEx" } else { "_PyEval_EvalFrameDefault" }, EVAL));
         symbols.push(if python2 || version[1] < 7 { ("interp_head", head) } else { ("_PyRuntime", runtime) });
         let symbols: Vec<_> = symbols.into_iter().map(|(name, at)| (name, at - IMAGE)).collect();
-        let image = MemoryFile::new(&elf::shared_object(whole as u64, &symbols));
+        let Sections { eh_frame_hdr: Some((header_at, unwind_header)), eh_frame: Some((at, unwind)), .. } =
+            unwind_tables()
+        else {
+            panic!("there are tables")
+        };
+        let sections = [(".eh_frame_hdr", header_at, &*unwind_header), (".eh_frame", at, &*unwind)];
+        let image = MemoryFile::new(&elf::shared_object(whole as u64, &symbols, &sections));
         let (located, layout) = find(&Rc::new(b.bytes.clone()), &image).unwrap_or_else(|e| panic!("{label}: {e}"));
         // Builds whose types have the same sizes cannot be told apart here; any of their layouts will do.
 
         let (f, rules) = (layout.fields, layout.rules);
         // What a type object says beyond its size needs the layout.
-        let object = b.ty("object");
-        for at in b.types.values().copied().collect::<Vec<_>>() {
-            if at != object {
-                b.set(at, &f.ty.tp_base, object);
-            }
-        }
+        let interpreter = b.block(f.interp.size.at().unwrap_or(1024).min(1 << 18));
+        b.quietly(|b| b.finish_types(&f, &rules, interpreter));
         b.zoo(&f, &rules);
-        b.threads(&f, &rules, runtime, head);
+        let sp = b.threads(&f, &rules, runtime, head, interpreter);
         // Blocks of the image are places too: types, the runtime.
         b.places.extend([runtime, head]);
-        b.places.extend(b.types.values());
+        b.places.extend(b.types.values().copied());
         b.places.sort_unstable();
         World {
             label,
@@ -698,6 +774,10 @@ impl World {
             places: b.places,
             objects: b.objects,
             tables: b.tables,
+            gallery: b.gallery,
+            attributes: b.attributes,
+            interpreter,
+            registers: Registers { pc: C_FUNCTION + 0x10, sp, bp: 0 },
             runtime,
             layout,
             located,

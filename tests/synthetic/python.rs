@@ -585,7 +585,7 @@ impl Python {
             std::process::id(),
             COUNT.fetch_add(1, Ordering::Relaxed)
         ));
-        std::fs::write(&file, elf::shared_object(space.data_size(), &names)).expect("the ELF file is written");
+        std::fs::write(&file, elf::shared_object(space.data_size(), &names, &[])).expect("the ELF file is written");
         Target { space, file }
     }
 }
