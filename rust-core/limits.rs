@@ -10,6 +10,8 @@ pub const THREADS: usize = 65_536;
 /// Python frames in one thread. The deepest recursion that CPython allows by default is 1,000;
 /// programs raise it to some 100,000.
 pub const FRAMES: usize = 400_000;
+/// Python frames in all threads of one stop.
+pub const FRAMES_TOTAL: usize = 1 << 20;
 /// Names in one code object.
 pub const CODE_NAMES: usize = 65_536;
 /// Characters of all names of one code object.
@@ -50,6 +52,13 @@ pub const STACK_VALUE_CHARS: usize = 160;
 pub const VALUE_CHARS_MAX: usize = 4 << 20;
 /// Digits (of 30 bits) of an int that is converted to decimal; of longer ones only the size is told.
 pub const INT_DIGITS: usize = 4096;
+/// Work that the values of one answer may take beside what their characters take, in steps of some
+/// nanoseconds: tables of empty entries, slots without values, digits of long ints.
+pub const EFFORT: usize = 1 << 29;
+/// Work that an entry of a dict or set takes.
+pub const ENTRY_EFFORT: usize = 16;
+/// Work that a variable without a value takes.
+pub const SLOT_EFFORT: usize = 4;
 /// Characters of a name (function, file, variable, type).
 pub const NAME_CHARS: usize = 4096;
 /// Pages that the page cache keeps.
@@ -71,6 +80,8 @@ pub const REGIONS: usize = 1 << 20;
 pub const MODULES: usize = 1 << 14;
 /// Native frames in one thread.
 pub const NATIVE_FRAMES: usize = 200_000;
+/// Native frames in all threads of one answer.
+pub const NATIVE_FRAMES_TOTAL: usize = 1 << 20;
 /// Bytes of writable image data that a structural scan reads.
 pub const SCAN: u64 = 512 << 20;
 /// Bytes of an ELF file that is looked at. Sparse files claim any size.

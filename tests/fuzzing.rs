@@ -143,6 +143,16 @@ fn sparse_files_that_claim_to_be_large() {
     fuzzing::large::sparse_files();
 }
 
+#[test]
+fn lists_of_long_ints() {
+    fuzzing::large::long_ints();
+}
+
+#[test]
+fn as_many_threads_as_are_looked_at() {
+    fuzzing::large::many_threads();
+}
+
 /// Writes the seeds to `fuzz/seeds`, where the fuzzers begin: `make fuzz` runs it.
 #[test]
 #[ignore = "writes files"]

@@ -54,6 +54,8 @@ pub struct Unwinding {
     modules: RefCell<Vec<Known>>,
     /// Bytes of tables that may still be taken.
     room: Cell<usize>,
+    /// Frames of all threads that one answer may still take.
+    frames: Cell<usize>,
 }
 
 impl Default for Unwinding {
@@ -63,11 +65,17 @@ impl Default for Unwinding {
             cache: RefCell::new(CacheX86_64::new()),
             modules: RefCell::default(),
             room: Cell::new(limits::UNWIND_TABLES),
+            frames: Cell::new(limits::NATIVE_FRAMES_TOTAL),
         }
     }
 }
 
 impl Unwinding {
+    /// Begins an answer: the C stacks of all its threads together may have so many frames.
+    pub fn start_answer(&self) {
+        self.frames.set(limits::NATIVE_FRAMES_TOTAL);
+    }
+
     /// The C stack, innermost frame first. Ends early where there are no tables.
     pub fn walk(&self, memory: &Cache, registers: Registers, tables: &Tables<'_>) -> Vec<NativeFrame> {
         let mut frames: Vec<NativeFrame> = Vec::new();
@@ -82,6 +90,8 @@ impl Unwinding {
             if frames.last().is_some_and(|last| sp <= last.sp) {
                 break;
             }
+            let Some(left) = self.frames.get().checked_sub(1) else { break };
+            self.frames.set(left);
             let pc = address.address();
             let lookup = address.address_for_lookup();
             if !unknown.contains(&(lookup >> 12)) && !self.load(lookup, tables) {

@@ -17,6 +17,8 @@ mod flag {
 const WORD_DIGITS: usize = 19;
 /// Words of a coefficient that is written out.
 const WORDS: u64 = 4096;
+/// Work that a word takes, as `limits::EFFORT` counts it.
+const WORD_EFFORT: usize = 64;
 /// `mpd_t`: flags, exponent, digits, words in use, words there, and where they are.
 const MPD: usize = 48;
 
@@ -39,7 +41,13 @@ impl Objects {
         if flags & flag::INFINITE != 0 {
             return Ok(format!("Decimal('{sign}Infinity')"));
         }
-        if words > WORDS && digits < 1 << 40 {
+        // Digits and words must agree before the words are written out.
+        let most = words.saturating_mul(WORD_DIGITS as u64);
+        if nan == 0 && (digits > most || digits <= most.saturating_sub(WORD_DIGITS as u64) && words > 0) {
+            return Err(corrupt());
+        }
+        let many = words > 64 && !self.spend(usize::try_from(words.min(WORDS)).map_or(0, |n| n * WORD_EFFORT));
+        if (words > WORDS || many) && digits < 1 << 40 {
             return Ok(format!("<{sign}Decimal of {digits} digits>"));
         }
         let mut coefficient = String::new();

@@ -1,6 +1,6 @@
 //! `dict`: its items, in order. Three generations of tables.
 
-use super::Objects;
+use super::{Objects, TOO_MUCH};
 use crate::bytes::{Addr, uint, word};
 use crate::error::{Error, Result};
 use crate::layout::DictKeys;
@@ -38,14 +38,22 @@ impl Objects {
         Ok((items, used))
     }
 
+    /// The items of the dict at `addr` by key.
+    pub(super) fn by_key(&self, addr: Addr) -> Result<HashMap<Addr, Addr>> {
+        let mut values = HashMap::new();
+        let mut enough = true;
+        self.dict_each(addr, &mut |key, value| {
+            values.insert(key, value);
+            enough = values.len() < WINDOW || self.spend(limits::ENTRY_EFFORT);
+            enough
+        })?;
+        if enough { Ok(values) } else { Err(TOO_MUCH) }
+    }
+
     /// The items of an `OrderedDict`: its table has the values, a linked list of keys the order, which
     /// `move_to_end` changes there alone.
     fn ordered(&self, addr: Addr, most: usize) -> Result<Vec<(Addr, Addr)>> {
-        let mut values = HashMap::new();
-        self.dict_each(addr, &mut |key, value| {
-            values.insert(key, value);
-            true
-        })?;
+        let values = &mut self.by_key(addr)?;
         let fields = &self.layout.odict_node;
         let mut items = Vec::new();
         let mut node = self.pointer(addr, &self.layout.odict.od_first)?;
@@ -171,6 +179,10 @@ impl Objects {
         while done < keys.count {
             let count = (keys.count - done).min(WINDOW);
             self.take_entries(keys.entries, count)?;
+            // The first window is what any small dict takes.
+            if done > 0 && !self.spend(count * limits::ENTRY_EFFORT) {
+                return Err(TOO_MUCH);
+            }
             let size = keys.entry_size as usize;
             let bytes = self.memory.bytes(keys.entries + done as u64 * keys.entry_size, count * size)?;
             for entry in bytes.chunks_exact(size) {
@@ -203,6 +215,9 @@ impl Objects {
             let used = self.memory.uint(values - 2, 1)?;
             self.order(values - 3, used, -1)?
         };
+        if !self.spend(order.len().saturating_sub(WINDOW) * limits::ENTRY_EFFORT) {
+            return Err(TOO_MUCH);
+        }
         for index in order {
             if index >= count {
                 return Err(corrupt);

@@ -8,7 +8,6 @@ use super::{Kind, Objects, Type};
 use crate::bytes::Addr;
 use crate::error::{Error, Result};
 use crate::limits;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 /// How names of attributes begin that 2.7's OrderedDict, a class written in Python, keeps its order in.
@@ -258,11 +257,7 @@ impl Objects {
     /// ends at `root` (collections.py).
     fn linked_order(&self, addr: Addr, root: Addr, most: usize) -> Result<Vec<(Addr, Addr)>> {
         let corrupt = || Error::Corrupt { what: "an OrderedDict", addr };
-        let mut values = HashMap::new();
-        self.dict_each(addr, &mut |key, value| {
-            values.insert(key, value);
-            true
-        })?;
+        let mut values = self.by_key(addr)?;
         let link = |at: Addr| match self.type_of(at)?.kind {
             Kind::List => match self.list(at, 3)?.0.as_slice() {
                 [_, next, key] => Ok((*next, *key)),

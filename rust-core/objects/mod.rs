@@ -44,6 +44,9 @@ mod flag {
     pub const HEAPTYPE: u64 = 1 << 9;
 }
 
+/// An answer may take only so much work.
+const TOO_MUCH: Error = Error::Limit("what one answer may take is used up");
+
 /// What is known of a type object.
 #[derive(Debug)]
 pub struct Type {
@@ -101,6 +104,10 @@ pub struct Objects {
     depths: RefCell<HashMap<Addr, Option<Rc<Depths>>>>,
     depths_budget: Cell<usize>,
     entries_left: Cell<usize>,
+    /// Work that the values of one answer may still take.
+    effort: Cell<usize>,
+    /// Frames that may still be walked in this stop.
+    frames_room: Cell<usize>,
     interpreter: Cell<Addr>,
 }
 
@@ -115,6 +122,8 @@ impl Objects {
             codes: RefCell::default(),
             codes_room: Cell::new(limits::CODES),
             entries_left: Cell::new(usize::MAX),
+            effort: Cell::new(usize::MAX),
+            frames_room: Cell::new(limits::FRAMES_TOTAL),
             depths: RefCell::default(),
             depths_budget: Cell::new(limits::STACK_STATES_TOTAL),
             interpreter: Cell::new(Addr::NULL),
@@ -131,6 +140,7 @@ impl Objects {
         self.types.borrow_mut().clear();
         self.codes.borrow_mut().clear();
         self.codes_room.set(limits::CODES);
+        self.frames_room.set(limits::FRAMES_TOTAL);
         self.depths.borrow_mut().clear();
         self.depths_budget.set(limits::STACK_STATES_TOTAL);
     }
@@ -264,6 +274,32 @@ impl Objects {
             dictoffset: self.int(addr, &layout.tp_dictoffset)?,
             base: self.pointer(addr, &layout.tp_base)?.non_null(),
         })
+    }
+
+    /// Begins an answer: what follows may take so much work, however many values it has.
+    pub fn start_answer(&self) {
+        self.effort.set(limits::EFFORT);
+    }
+
+    /// Whether the work that one answer may take is done.
+    pub fn effort_is_spent(&self) -> bool {
+        self.effort.get() == 0
+    }
+
+    /// Takes work that shows nothing from the budget of the answer; false, and from then on always, if
+    /// that is not enough.
+    pub(crate) fn spend(&self, work: usize) -> bool {
+        let left = self.effort.get();
+        let enough = work < left;
+        self.effort.set(if enough { left - work } else { 0 });
+        enough
+    }
+
+    /// Takes one frame from the budget of the stop.
+    pub(crate) fn take_frame(&self) -> bool {
+        let left = self.frames_room.get();
+        self.frames_room.set(left.saturating_sub(1));
+        left > 0
     }
 
     /// Runs `f` with a budget of table entries: a path may lead through many dicts.

@@ -278,7 +278,12 @@ impl Writer<'_> {
             }
             Kind::Int2 => objects.int(addr, &objects.layout.int.ob_ival)?.to_string(),
             Kind::Int => {
-                let value = objects.integer(addr)?;
+                let mut value = objects.integer(addr)?;
+                // A division for each pair of digits; small ones are as cheap as any other value.
+                let few = value.digits.len() <= 64;
+                if !few && !objects.spend(value.digits.len() * value.digits.len()) {
+                    value.digits.drain(..value.digits.len() - 1);
+                }
                 self.abridged |= value.digits.len() < value.len;
                 value.decimal() + if python2 { "L" } else { "" }
             }

@@ -1,6 +1,6 @@
 //! `set` and `frozenset`: their items, in table order.
 
-use super::Objects;
+use super::{Objects, TOO_MUCH};
 use crate::bytes::{Addr, uint, word};
 use crate::error::{Error, Result};
 use crate::limits;
@@ -29,6 +29,9 @@ impl Objects {
         while slot < slots.min(limits::DICT_ENTRIES) && items.len() < used.min(most) {
             let count = (slots - slot).min(256);
             self.take_entries(addr, count)?;
+            if slot > 0 && !self.spend(count * limits::ENTRY_EFFORT) {
+                return Err(TOO_MUCH);
+            }
             let bytes = self.memory.bytes(table + (slot * size) as u64, count * size)?;
             for entry in bytes.chunks_exact(size) {
                 let (Some(object), Some(hash)) = (word(entry, key), uint(entry, hash, 8)) else { continue };

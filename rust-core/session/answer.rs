@@ -25,6 +25,7 @@ use std::rc::Rc;
 /// # Errors
 /// Any; the text is for the user.
 pub fn answer(attached: &Attached, request: &Request) -> Result<Response> {
+    attached.start_answer();
     if request.stock
         && let Some(response) = super::stock::answer(&Answering::new(attached, request)?)
     {
@@ -127,11 +128,12 @@ impl<'a> Answering<'a> {
             Vec::new()
         });
         let mut shown = Vec::new();
+        let objects = &self.attached.objects;
         for variable in &variables {
             let room = self.room.get();
-            if room == 0 {
-                self.remarks
-                    .add("the values of this answer are longer than all that is shown: some are left out", "answer");
+            if room == 0 || objects.effort_is_spent() {
+                let what = if room == 0 { "are longer than all that is shown" } else { "are too much work to show" };
+                self.remarks.add(format!("the values of this answer {what}: some are left out"), "answer");
                 break;
             }
             let one = self.variable(variable, chars.min(room));
@@ -299,17 +301,15 @@ impl<'a> Answering<'a> {
         let mut threads = Vec::new();
         let mut natives: Vec<&Thread> = self.request.threads.iter().collect();
         natives.sort_by_key(|t| t.gdb);
-        for native in &natives {
-            let states = select::states_of(self.attached, &self.stopped, native);
+        let (joined, rest) = select::joined(self.attached, &self.stopped, &natives);
+        for (native, states) in joined {
             if states.is_empty() {
                 threads.push(model::Thread::without_python(native.gdb, native.lwp, native.pthread));
             }
             threads.extend(self.thread(&states, Some(native), locals, all_frames));
         }
-        for state in &self.stopped.runtime.threads {
-            if !natives.iter().any(|native| select::is_same(state, native)) {
-                threads.extend(self.thread(&[state], None, locals, all_frames));
-            }
+        for state in rest {
+            threads.extend(self.thread(&[state], None, locals, all_frames));
         }
         threads
     }

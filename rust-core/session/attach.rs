@@ -219,6 +219,12 @@ impl Attached {
         files::mapped(&self.description, &self.objects.memory)
     }
 
+    /// Begins an answer, which may take only so much work.
+    pub fn start_answer(&self) {
+        self.objects.start_answer();
+        self.unwinding.start_answer();
+    }
+
     /// The C stack of a thread with these registers, innermost frame first.
     pub fn native(&self, registers: Registers) -> Vec<NativeFrame> {
         let memory = &self.objects.memory;

@@ -6,13 +6,22 @@ use crate::error::{Error, Result};
 use crate::runtime;
 use crate::stack::native::Matching;
 use crate::stack::{Frame, Stack};
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 /// The thread states of a native thread, which has one in each interpreter that it has run: the
 /// innermost first, those without frames last.
-pub fn states_of<'a>(attached: &Attached, stopped: &'a Stopped, thread: &Thread) -> Vec<&'a runtime::Thread> {
-    let mut all: Vec<_> = stopped.runtime.threads.iter().filter(|t| is_same(t, thread)).collect();
-    all.sort_by_key(|t| {
+fn states_of<'a>(attached: &Attached, stopped: &'a Stopped, thread: &Thread) -> Vec<&'a runtime::Thread> {
+    let all = stopped.runtime.threads.iter().filter(|t| is_same(t, thread)).collect();
+    innermost_first(attached, stopped, all)
+}
+
+fn innermost_first<'a>(
+    attached: &Attached,
+    stopped: &Stopped,
+    mut all: Vec<&'a runtime::Thread>,
+) -> Vec<&'a runtime::Thread> {
+    all.sort_by_cached_key(|t| {
         let stack = stopped.stack(&attached.objects, t.addr);
         // Since 3.11 frames lead to the C stack, which grows down. Before, an interpreter that a thread
         // runs inside of another one is the younger of the two.
@@ -20,6 +29,36 @@ pub fn states_of<'a>(attached: &Attached, stopped: &'a Stopped, thread: &Thread)
         (stack.frames.is_empty(), place, !t.holds_gil, std::cmp::Reverse(t.interpreter_id))
     });
     all
+}
+
+/// The threads of the debugger, each with its Python states as [`states_of`] gives them, and the states
+/// that no thread of the debugger has. A target can have very many of both, and say that all have one id:
+/// a state is given to the first thread that it fits.
+pub fn joined<'a, 'b>(
+    attached: &Attached,
+    stopped: &'a Stopped,
+    threads: &[&'b Thread],
+) -> (Vec<(&'b Thread, Vec<&'a runtime::Thread>)>, Vec<&'a runtime::Thread>) {
+    let mut by_pthread: HashMap<u64, Vec<&runtime::Thread>> = HashMap::new();
+    let mut by_lwp: HashMap<i64, Vec<&runtime::Thread>> = HashMap::new();
+    for state in &stopped.runtime.threads {
+        by_pthread.entry(state.thread_id).or_default().push(state);
+        if let Some(id) = state.native_thread_id.and_then(|id| i64::try_from(id).ok()) {
+            by_lwp.entry(id).or_default().push(state);
+        }
+    }
+    let mut taken = HashSet::new();
+    let mut all = Vec::new();
+    for thread in threads {
+        let states = match thread.pthread {
+            Some(pthread) => by_pthread.remove(&pthread),
+            None => by_lwp.remove(&thread.lwp),
+        };
+        let states = states.into_iter().flatten().filter(|state| taken.insert(state.addr)).collect();
+        all.push((*thread, innermost_first(attached, stopped, states)));
+    }
+    let rest = stopped.runtime.threads.iter().filter(|state| !taken.contains(&state.addr)).collect();
+    (all, rest)
 }
 
 /// The Python frames of a native thread through all its interpreters, and for each state the index
@@ -42,7 +81,7 @@ pub fn whole_stack(attached: &Attached, stopped: &Stopped, states: &[&runtime::T
 
 /// Threads are joined on the pthread id. `native_thread_id` is the id in the target's own pid
 /// namespace, which is not always the debugger's: it counts only where the pthread id is unknown.
-pub fn is_same(state: &runtime::Thread, thread: &Thread) -> bool {
+fn is_same(state: &runtime::Thread, thread: &Thread) -> bool {
     match thread.pthread {
         Some(pthread) => state.thread_id == pthread,
         None => state.native_thread_id.is_some_and(|id| i64::try_from(id) == Ok(thread.lwp)),

@@ -9,6 +9,9 @@ use crate::objects::code::{Code, Place};
 use crate::objects::{Kind, Objects};
 use std::collections::{HashMap, HashSet};
 
+/// Variables of a function as people write them.
+const FEW: usize = 64;
+
 /// Where a name was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
@@ -146,6 +149,10 @@ impl Objects {
     }
 
     fn fast_locals(&self, frame: &Frame, code: &Code) -> Result<Vec<Variable>> {
+        // Slots without a value show nothing and take time all the same.
+        if !self.spend(code.variables.len().saturating_sub(FEW) * limits::SLOT_EFFORT) {
+            return Err(Error::Limit("what one answer may take is used up"));
+        }
         let start = self.slots_start(frame)?;
         let words = self.pointers(start, code.variables.len())?;
         let tag = !self.layout.rules.stackref_tag;

@@ -32,19 +32,23 @@ pub fn walk(objects: &Objects, tstate: Addr) -> Stack {
 }
 
 /// Notices a chain that comes back to itself or never ends.
-struct Chain {
+struct Chain<'a> {
+    objects: &'a Objects,
     seen: HashSet<Addr>,
 }
 
-impl Chain {
-    fn new() -> Chain {
-        Chain { seen: HashSet::new() }
+impl Chain<'_> {
+    fn new(objects: &Objects) -> Chain<'_> {
+        Chain { objects, seen: HashSet::new() }
     }
 
     /// Whether the walk may go on at `addr`; if not, why.
     fn step(&mut self, addr: Addr) -> std::result::Result<(), String> {
         if self.seen.len() >= limits::FRAMES {
             return Err(format!("the chain of frames is longer than {} and is cut here", limits::FRAMES));
+        }
+        if !self.objects.take_frame() {
+            return Err(format!("all threads together have more than {} frames: cut here", limits::FRAMES_TOTAL));
         }
         if !addr.is_plausible() {
             return Err(format!("the chain of frames leads to {addr}, which can be no frame"));
@@ -59,7 +63,7 @@ impl Chain {
 fn walk_objects(objects: &Objects, tstate: Addr, stack: &mut Stack) -> Result<()> {
     let fields = &objects.layout.frame;
     let mut at = objects.pointer(tstate, &objects.layout.tstate.frame)?;
-    let mut chain = Chain::new();
+    let mut chain = Chain::new(objects);
     while !at.is_null() {
         if let Err(why) = chain.step(at) {
             stack.cut = Some(why);
@@ -93,7 +97,7 @@ fn walk_interpreter(objects: &Objects, tstate: Addr, shim_owner: Option<u8>, sta
         }
         frame
     };
-    let mut chain = Chain::new();
+    let mut chain = Chain::new(objects);
     let mut group = 0;
     // Frames of the current group, whose entry record comes after them.
     let mut first_of_group = 0;

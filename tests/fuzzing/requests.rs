@@ -16,7 +16,7 @@ use std::ptr::null_mut;
 
 thread_local! {
     /// What the host's read function reads.
-    static MEMORY: RefCell<Option<Bytes>> = const { RefCell::new(None) };
+    pub static MEMORY: RefCell<Option<Bytes>> = const { RefCell::new(None) };
     static SESSIONS: RefCell<HashMap<&'static str, u64>> = RefCell::default();
 }
 
@@ -26,7 +26,7 @@ unsafe extern "C" fn read(_: *mut c_void, address: u64, buffer: *mut u8, length:
     MEMORY.with(|memory| i32::from(memory.borrow().as_ref().is_some_and(|m| m.read(address, buffer).is_ok())))
 }
 
-fn open(description: &[u8]) -> Option<u64> {
+pub fn open(description: &[u8]) -> Option<u64> {
     let host = PyextHost { context: null_mut(), read: Some(read), poll: None };
     let mut session = 0;
     // SAFETY: the slice is valid, `host` and `session` outlive the call, and `read` is a function.
@@ -61,7 +61,7 @@ fn message(session: u64) -> String {
     String::from_utf8(take(buffer)).expect("a message is UTF-8")
 }
 
-fn query(session: u64, request: &[u8]) {
+pub fn query(session: u64, request: &[u8]) {
     let mut buffer = empty();
     // SAFETY: the slice is valid, and so is the buffer.
     let status = unsafe { pyext_query(session, request.as_ptr(), request.len() as u64, &raw mut buffer) };

@@ -9,6 +9,7 @@ use pyext::diag::Diagnostics;
 use pyext::image::elf::Sections;
 use pyext::image::unwind::{NativeFrame, Registers, Unwinding};
 use pyext::objects::Objects;
+#[cfg(test)]
 use pyext::objects::lookup::Attribute;
 use pyext::objects::repr::Style;
 use pyext::runtime::Runtime;

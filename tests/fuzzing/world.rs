@@ -133,7 +133,7 @@ impl Bytes {
     }
 
     /// Changes up to 8 bytes without copying the rest.
-    fn change(&mut self, at: u64, value: u64, width: usize) {
+    pub fn change(&mut self, at: u64, value: u64, width: usize) {
         self.changes.push((at, value.to_le_bytes(), width));
     }
 
@@ -197,6 +197,9 @@ pub struct World {
     /// Attributes that items of the gallery have: index and name.
     pub attributes: Vec<(usize, &'static str)>,
     pub interpreter: u64,
+    /// Static types by name.
+    #[cfg(test)]
+    pub types: BTreeMap<&'static str, u64>,
     /// Registers of a thread whose C stack runs its Python frames.
     pub registers: Registers,
     pub runtime: u64,
@@ -539,8 +542,13 @@ impl Building {
         };
         let codes = [code_of(self, &with), code_of(self, &call), code_of(self, &call)];
         let globals = self.dict(f, rules, "dict", &[(name, codes[2])]);
-        let gallery = self.gallery(f, rules, codes[2]);
-        let [builtin, method] = self.called(f, rules, gallery);
+        // Of the gallery's objects only the items are looked at for their own sake: each costs time.
+        let (gallery, [builtin, method]) = self.quietly(|b| {
+            let gallery = b.gallery(f, rules, codes[2]);
+            (gallery, b.called(f, rules, gallery))
+        });
+        self.objects.push(gallery);
+        self.objects.extend_from_slice(&self.gallery);
         let callables = [gallery, method, builtin];
         let (sp, records) = self.c_stack(FRAMES);
         let mut back = 0;
@@ -777,6 +785,8 @@ impl World {
             gallery: b.gallery,
             attributes: b.attributes,
             interpreter,
+            #[cfg(test)]
+            types: b.types,
             registers: Registers { pc: C_FUNCTION + 0x10, sp, bp: 0 },
             runtime,
             layout,
@@ -814,6 +824,12 @@ impl World {
         extra.resize(extra.len().next_multiple_of(4096), 0);
         bytes.extra = Rc::new(extra);
         bytes
+    }
+
+    /// The bytes with memory of its own at [`EXTRA`].
+    #[cfg(test)]
+    pub fn with_extra(&self, extra: Vec<u8>) -> Bytes {
+        Bytes { extra: Rc::new(extra), ..self.bytes.clone() }
     }
 
     /// The bytes with others at the start of `_PyRuntime`.
