@@ -1,4 +1,5 @@
 //! Memory allocators of the target: each tells its blocks, in address order. What is in a block is not
 //! their business.
 
+pub mod glibc;
 pub mod pymalloc;

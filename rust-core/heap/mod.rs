@@ -7,6 +7,7 @@ pub mod scan;
 pub mod sizes;
 pub mod types;
 
+use crate::allocators::pymalloc::OVERHEAD;
 use crate::bytes::Addr;
 use crate::diag::Diagnostic;
 use crate::error::{Error, Result};
@@ -46,7 +47,9 @@ impl Census {
         let reader = bulk.as_deref().map_or(Reader::Single(&**memory), Reader::Shared);
         let mapped = memory.regions().iter().filter(|r| r.writable).map(|r| (r.start, r.end));
         let pools = Pools::find(reader.source(), &memory.populated(), mapped, rules.pool, &|| memory.poll())?;
-        let scanned = scan::scan(&pools, &types, &plan, &reader, &|| memory.poll().is_ok());
+        let anonymous = memory.regions().iter().filter(|r| r.writable && (r.path.is_empty() || r.path == "[heap]"));
+        let mappings: Vec<_> = anonymous.map(|r| (r.start, r.end)).collect();
+        let scanned = scan::scan(&pools, &mappings, &types, &plan, &reader, &|| memory.poll().is_ok());
         if scanned.interrupted {
             return Err(Error::Interrupted);
         }
@@ -54,6 +57,67 @@ impl Census {
         let tally = |i: usize| scanned.tallies.get(i).copied().unwrap_or_default();
         let types = infos.into_iter().enumerate().map(|(i, info)| (info, tally(i))).collect();
         Ok(Census { types, pools: pools.addresses.len(), scanned, time: start.elapsed() })
+    }
+
+    /// Calls `f` with the address and the type of every object: those in pools in address order, then all
+    /// others, until it returns false.
+    pub fn each(&self, f: &mut dyn FnMut(Addr, TypeId) -> bool) {
+        for window in &self.scanned.windows {
+            for pool in &window.pools {
+                let mut object = pool.object as usize;
+                for (i, word) in window.words_of(pool).iter().enumerate() {
+                    let mut rest = *word;
+                    while rest != 0 {
+                        let block = i * 64 + rest.trailing_zeros() as usize;
+                        rest &= rest - 1;
+                        let Some(id) = window.types.get(object) else { break };
+                        object += 1;
+                        if !f(self.object_at(pool, block, *id), *id) {
+                            return;
+                        }
+                    }
+                }
+            }
+        }
+        for (addr, id) in &self.scanned.loose {
+            if !f(Addr(*addr), *id) {
+                return;
+            }
+        }
+    }
+
+    /// The object in a block of a pool.
+    fn object_at(&self, pool: &Pool, block: usize, id: TypeId) -> Addr {
+        let before = self.types.get(usize::from(id)).map_or(0, |(info, _)| u64::from(info.before));
+        Addr(pool.addr + (OVERHEAD + block * usize::from(pool.size)) as u64 + before)
+    }
+
+    /// The type of the object at `addr`, if one begins there.
+    pub fn find(&self, addr: Addr) -> Option<TypeId> {
+        if let Ok(i) = self.scanned.loose.binary_search_by_key(&addr.0, |(at, _)| *at) {
+            return self.scanned.loose.get(i).map(|(_, id)| *id);
+        }
+        let after = self.scanned.windows.partition_point(|w| w.pools.first().is_some_and(|p| p.addr <= addr.0));
+        let window = self.scanned.windows.get(after.checked_sub(1)?)?;
+        let after = window.pools.partition_point(|p| p.addr <= addr.0);
+        let pool = window.pools.get(after.checked_sub(1)?)?;
+        let block = ((addr.0 - pool.addr) as usize).checked_sub(OVERHEAD)? / usize::from(pool.size);
+        if block >= usize::from(pool.carved) {
+            return None;
+        }
+        let words = window.words_of(pool);
+        let (word, bit) = (words.get(block / 64)?, 1u64 << (block % 64));
+        if word & bit == 0 {
+            return None;
+        }
+        let before = words[..block / 64].iter().map(|w| w.count_ones()).sum::<u32>() + (word & (bit - 1)).count_ones();
+        let id = *window.types.get(pool.object as usize + before as usize)?;
+        (self.object_at(pool, block, id) == addr).then_some(id)
+    }
+
+    /// What is known of the type with this number.
+    pub fn info(&self, id: TypeId) -> Option<&Info> {
+        self.types.get(usize::from(id)).map(|(info, _)| info)
     }
 
     /// Bytes of our memory that the places and types of all objects take.
@@ -64,30 +128,40 @@ impl Census {
                 + window.words.capacity() * size_of::<u64>()
                 + window.types.capacity() * size_of::<TypeId>()
         };
-        self.scanned.windows.iter().map(of).sum()
+        self.scanned.windows.iter().map(of).sum::<usize>() + self.scanned.loose.capacity() * size_of::<(u64, TypeId)>()
     }
 
     /// What does not fit, for the user.
     pub fn remarks(&self) -> Vec<Diagnostic> {
-        let troubles = &self.scanned.troubles;
-        let places = |kind: &str| {
-            let all = troubles.places.iter().filter(|(what, _)| *what == kind);
-            all.map(|(_, addr)| Addr(*addr).to_string()).collect::<Vec<_>>().join(", ")
+        let Troubles { broken, miscounted, unreadable, places } = &self.scanned.troubles;
+        let breaks = &self.scanned.walked.breaks;
+        let skipped: u64 = breaks.iter().map(|(_, bytes)| bytes).sum();
+        let list = |all: &mut dyn Iterator<Item = u64>| {
+            all.take(4).map(|addr| Addr(addr).to_string()).collect::<Vec<_>>().join(", ")
         };
+        let at = |kind: &str| list(&mut places.iter().filter(|(what, _)| *what == kind).map(|(_, addr)| *addr));
         let mut remarks = Vec::new();
-        let mut say = |count: u64, kind: &str, what: String| {
+        let mut say = |count: u64, what: String, at: String| {
             if count > 0 {
-                remarks.push(Diagnostic { what, at: places(kind) });
+                remarks.push(Diagnostic { what, at });
             }
         };
-        let Troubles { broken, miscounted, unreadable, .. } = troubles;
         say(
             *broken,
-            "broken",
             format!("{broken} pools have a broken list of free blocks: some of these may be counted as objects"),
+            at("broken"),
         );
-        say(*miscounted, "miscounted", format!("{miscounted} pools have another number of free blocks than they say"));
-        say(*unreadable, "unreadable", format!("{unreadable} pools cannot be read: their objects are missing"));
+        say(
+            *miscounted,
+            format!("{miscounted} pools have another number of free blocks than they say"),
+            at("miscounted"),
+        );
+        say(*unreadable, format!("{unreadable} pools cannot be read: their objects are missing"), at("unreadable"));
+        say(
+            breaks.len() as u64,
+            format!("malloc's chunks do not follow each other: {skipped} bytes were not looked at"),
+            list(&mut breaks.iter().map(|(addr, _)| *addr)),
+        );
         remarks
     }
 }

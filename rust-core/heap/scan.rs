@@ -7,6 +7,7 @@
 use super::pools::Pools;
 use super::sizes::{KEYS_HEAD, Rule, Size, Sizes};
 use super::types::{Local, TypeId, Types};
+use crate::allocators::glibc;
 use crate::allocators::pymalloc::{self, Blocks, Chain};
 use crate::bytes::word;
 use crate::layout::{Fields, RefCount, Rules};
@@ -69,6 +70,14 @@ pub struct Window {
     pub types: Vec<TypeId>,
 }
 
+impl Window {
+    /// The bits of one of its pools.
+    pub fn words_of(&self, pool: &Pool) -> &[u64] {
+        let first = pool.word as usize;
+        self.words.get(first..first + usize::from(pool.carved).div_ceil(64)).unwrap_or(&[])
+    }
+}
+
 /// What does not fit, counted.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Troubles {
@@ -117,6 +126,10 @@ pub struct Scanned {
     pub tallies: Vec<Tally>,
     /// In address order.
     pub windows: Vec<Window>,
+    /// Objects that are in no pool, in address order, and their types.
+    pub loose: Vec<(u64, TypeId)>,
+    /// malloc's chunks.
+    pub walked: glibc::Walked,
     /// Blocks in use, and their bytes.
     pub blocks: (u64, u64),
     /// What does not fit.
@@ -153,6 +166,7 @@ pub struct Plan {
     refcount: RefCount,
     gc_head: usize,
     python2_refs: bool,
+    blocks_of_numbers: bool,
     positions: Vec<usize>,
     pool: usize,
 }
@@ -177,6 +191,7 @@ impl Plan {
             refcount: rules.refcount,
             gc_head,
             python2_refs: rules.python2,
+            blocks_of_numbers: rules.python2,
             positions,
             pool: rules.pool,
         })
@@ -210,11 +225,19 @@ impl Plan {
     }
 }
 
-/// Scans all pools. `go_on` is asked on the calling thread.
-pub fn scan(pools: &Pools, types: &Types, plan: &Plan, source: &Reader<'_>, go_on: &dyn Fn() -> bool) -> Scanned {
+/// Scans all pools, and malloc's chunks in `mappings`. `go_on` is asked on the calling thread.
+pub fn scan(
+    pools: &Pools,
+    mappings: &[(u64, u64)],
+    types: &Types,
+    plan: &Plan,
+    source: &Reader<'_>,
+    go_on: &dyn Fn() -> bool,
+) -> Scanned {
     let units = units(&pools.addresses, plan.pool as u64);
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
+    let chunks_taken = AtomicBool::new(false);
     let results: Mutex<Vec<Part>> = Mutex::default();
     let work = |source: &dyn Source, go_on: &dyn Fn() -> bool| {
         let mut worker = Worker {
@@ -226,6 +249,14 @@ pub fn scan(pools: &Pools, types: &Types, plan: &Plan, source: &Reader<'_>, go_o
             part: Part::default(),
             settled: 0,
         };
+        if !chunks_taken.swap(true, Ordering::Relaxed) {
+            worker.chunks(mappings, pools, &|| {
+                if !go_on() {
+                    stop.store(true, Ordering::Relaxed);
+                }
+                !stop.load(Ordering::Relaxed)
+            });
+        }
         while !stop.load(Ordering::Relaxed) {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some((first, last)) = units.get(number) else { break };
@@ -253,8 +284,13 @@ pub fn scan(pools: &Pools, types: &Types, plan: &Plan, source: &Reader<'_>, go_o
         scanned.blocks.1 += part.blocks.1;
         scanned.read += part.read;
         scanned.troubles.add(&part.troubles);
+        scanned.loose.extend(part.loose);
+        if part.walked != glibc::Walked::default() {
+            scanned.walked = part.walked;
+        }
         windows.extend(part.windows);
     }
+    scanned.loose.sort_unstable();
     windows.sort_unstable_by_key(|(number, _)| *number);
     scanned.windows = windows.into_iter().map(|(_, window)| window).collect();
     scanned
@@ -309,6 +345,8 @@ fn units(addresses: &[u64], pool: u64) -> Vec<(usize, usize)> {
 struct Part {
     tallies: Vec<Tally>,
     windows: Vec<(usize, Window)>,
+    loose: Vec<(u64, TypeId)>,
+    walked: glibc::Walked,
     pending: Vec<Pending>,
     blocks: (u64, u64),
     troubles: Troubles,
@@ -327,6 +365,40 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
+    /// Walks malloc's chunks: what is too large for a pool, or everything where there is no pool.
+    fn chunks(&mut self, mappings: &[(u64, u64)], pools: &Pools, go_on: &dyn Fn() -> bool) {
+        let small = if pools.addresses.is_empty() { 0 } else { pymalloc::LARGEST as u64 };
+        let source = self.source;
+        let walked = glibc::walk(source, mappings, &|page| pools.contains(page), go_on, &mut |chunk| {
+            if chunk.size <= small {
+                return;
+            }
+            if let Some((before, id)) = self.block(chunk.addr, chunk.head, chunk.size) {
+                self.part.loose.push((chunk.addr + before as u64, id));
+            } else if self.plan.blocks_of_numbers {
+                self.numbers(&chunk);
+            }
+        });
+        self.part.walked = walked;
+    }
+
+    /// 2.7 keeps ints and floats in blocks of 41, which malloc gave (`PyIntBlock` in `Objects/intobject.c`):
+    /// a link, then the objects. Free ones have the next free one as their type.
+    fn numbers(&mut self, chunk: &glibc::Chunk<'_>) {
+        const BLOCK: u64 = 8 + 41 * NUMBER as u64;
+        const NUMBER: usize = 24;
+        if !(BLOCK..BLOCK + 32).contains(&chunk.size) {
+            return;
+        }
+        for (i, slot) in chunk.head.get(8..BLOCK as usize).into_iter().flat_map(|b| b.chunks_exact(NUMBER)).enumerate()
+        {
+            let at = chunk.addr + 8 + (i * NUMBER) as u64;
+            if let Some((_, id)) = self.block(at, slot, NUMBER as u64) {
+                self.part.loose.push((at, id));
+            }
+        }
+    }
+
     /// Reads and scans the pools at `addresses`, which lie in one window.
     fn window(&mut self, number: usize, addresses: &[u64]) {
         let (Some(first), Some(last)) = (addresses.first(), addresses.last()) else { return };
@@ -373,7 +445,7 @@ impl Worker<'_> {
             let at = pymalloc::OVERHEAD + i * header.size;
             self.part.blocks.0 += 1;
             self.part.blocks.1 += header.size as u64;
-            if let Some(id) = self.block(addr + at as u64, &bytes[at..at + header.size]) {
+            if let Some((_, id)) = self.block(addr + at as u64, &bytes[at..at + header.size], header.size as u64) {
                 objects.insert(i);
                 window.types.push(id);
             }
@@ -388,9 +460,10 @@ impl Worker<'_> {
         window.words.extend_from_slice(objects.words(header.carved));
     }
 
-    /// Counts the object in this block, if there is one.
+    /// Counts the object in the block at `addr` of `length` bytes that begins with `block`, if there is one;
+    /// its place in the block, and its type.
     #[inline]
-    fn block(&mut self, addr: u64, block: &[u8]) -> Option<TypeId> {
+    fn block(&mut self, addr: u64, block: &[u8], length: u64) -> Option<(usize, TypeId)> {
         for before in &self.plan.positions {
             let Some(object) = block.get(*before..) else { break };
             let Some(pointer) = word(object, self.plan.ob_type) else { break };
@@ -399,12 +472,16 @@ impl Worker<'_> {
                 continue;
             }
             let Some(id) = self.local.get(pointer) else { continue };
-            let Some(info) = self.local.info(id) else { continue };
-            if info.before as usize != *before || self.plan.sizes.least(info) > object.len() as u64 {
+            if self.doubtful(object) && !self.linked(addr + *before as u64, block, *before) {
                 continue;
             }
-            let size = self.plan.sizes.size(info, addr + *before as u64, object);
+            let Some(info) = self.local.info(id) else { continue };
+            let room = length - *before as u64;
+            if info.before as usize != *before || self.plan.sizes.least(info) > room {
+                continue;
+            }
             let tracked = info.has_gc() && self.plan.tracked(block, *before);
+            let size = self.plan.sizes.size(info, addr + *before as u64, object, room);
             let class = info.rule == Rule::Type;
             if self.part.tallies.len() <= usize::from(id) {
                 self.part.tallies.resize(usize::from(id) + 1, Tally::default());
@@ -412,14 +489,35 @@ impl Worker<'_> {
             let tally = &mut self.part.tallies[usize::from(id)];
             tally.count += 1;
             tally.size = tally.size.saturating_add(size.bytes);
-            tally.allocated += block.len() as u64;
+            tally.allocated += length;
             tally.tracked += u64::from(tracked);
             if let Some(keys) = size.keys {
                 self.part.pending.push(Pending { keys, id, values: size.values, class });
             }
-            return Some(id);
+            return Some((*before, id));
         }
         None
+    }
+
+    /// Whether the reference count could as well be a pointer: a program that is not position-independent
+    /// has its heap below 4 GiB. A list of classes then has words that look like an object.
+    #[inline]
+    fn doubtful(&self, object: &[u8]) -> bool {
+        let count = self.plan.ob_type.checked_sub(8).and_then(|at| word(object, at)).unwrap_or(0);
+        count >= 0x10000 && count.is_multiple_of(8) && self.local.is_mapped(count)
+    }
+
+    /// Whether the next object in the garbage collector's list points back at this one.
+    #[cold]
+    fn linked(&self, addr: u64, block: &[u8], before: usize) -> bool {
+        let head = self.plan.gc_head;
+        let Some(next) = before.checked_sub(head).filter(|_| head > 0).and_then(|at| word(block, at)) else {
+            return false;
+        };
+        let mut back = [0; 8];
+        // The low bits are flags (3.8 and later).
+        self.source.read_some((next & !3).wrapping_add(8), &mut back) == 8
+            && u64::from_le_bytes(back) & !3 == addr.wrapping_sub(head as u64)
     }
 
     /// Adds the sizes of those tables of keys that lie in the window that was just read: most do, as they

@@ -102,6 +102,7 @@ pub struct Sizes {
     ob_size: Place,
     tagged: Option<Place>,
     digits: u64,
+    least_digits: bool,
     length: Place,
     kind: Place,
     compact: Place,
@@ -153,6 +154,7 @@ impl Sizes {
             ob_size: place(&fields.var.ob_size),
             tagged: (rules.ints == Ints::Tagged).then(|| place(&fields.long.lv_tag)),
             digits: at(&fields.long.ob_digit),
+            least_digits: rules.int_digit,
             length: place(if rules.python2 { &two.length } else { &ascii.length }),
             kind: place(&ascii.kind),
             compact: place(&ascii.compact),
@@ -190,10 +192,10 @@ impl Sizes {
         if info.rule == Rule::Str { self.strings[0] } else { info.basicsize }
     }
 
-    /// The size of the object at `addr` of a type with this `info`; `object` are its bytes, as many as its
-    /// block has.
+    /// The size of the object at `addr` of a type with this `info`; `object` are its bytes, at least those of
+    /// its fixed part. Its block has room for `room` bytes.
     #[inline]
-    pub fn size(&self, info: &Info, addr: u64, object: &[u8]) -> Size {
+    pub fn size(&self, info: &Info, addr: u64, object: &[u8], room: u64) -> Size {
         let basic = info.basicsize + u64::from(info.before);
         let table = |bytes: u64| Size::of((basic + bytes.min(MOST)).min(MOST));
         match info.rule {
@@ -201,15 +203,16 @@ impl Sizes {
             Rule::Items => {
                 let items = (self.ob_size.get(object) as i64).unsigned_abs().min(MOST).saturating_mul(info.itemsize);
                 // Frames and generators have items and no `ob_size`.
-                if items > object.len() as u64 { Size::of(basic) } else { table(items) }
+                if items > room { Size::of(basic) } else { table(items) }
             }
             Rule::Int => {
                 let digits = match self.tagged {
-                    Some(tag) => (tag.get(object) >> 3).max(1),
+                    Some(tag) => tag.get(object) >> 3,
                     None => (self.ob_size.get(object) as i64).unsigned_abs(),
                 };
+                let digits = digits.max(u64::from(self.least_digits));
                 let basic = if self.digits == 0 { info.basicsize } else { self.digits };
-                Size::of((basic + digits.min(MOST) * 4).min(MOST))
+                Size::of((u64::from(info.before) + basic + digits.min(MOST) * 4).min(MOST))
             }
             Rule::Str => Size::of(u64::from(info.before) + self.string(addr, object)),
             Rule::Unicode2 => table(self.length.get(object).min(MOST).saturating_add(1) * 4),

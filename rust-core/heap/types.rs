@@ -144,7 +144,8 @@ impl Types {
 
     fn read(&self, addr: u64, source: &dyn Source) -> Option<Info> {
         let word = |at: u64, offset: u64| Self::word(source, at.wrapping_add(offset));
-        let ready = |ty: u64| word(ty, self.places.flags).filter(|flags| flags & READY != 0);
+        // Python 2 uses some of its types without PyType_Ready: method_descriptor, for one.
+        let ready = |ty: u64| word(ty, self.places.flags).filter(|f| f & READY != 0 || self.rules.python2);
         let flags = ready(addr)?;
         let mut meta = word(addr, self.places.ob_type)?;
         let mut steps = 0;
@@ -228,6 +229,12 @@ impl<'a> Local<'a> {
         }
         self.infos[usize::from(id)] = Some(info);
         Some(id)
+    }
+
+    /// Whether `addr` is mapped, and in no pool.
+    #[inline]
+    pub fn is_mapped(&self, addr: u64) -> bool {
+        self.pools.is_outside(addr)
     }
 
     /// What the type of this number says.

@@ -148,6 +148,8 @@ pub struct Rules {
     pub python2: bool,
     /// A free-threaded build.
     pub free_threaded: bool,
+    /// The size of an `int` counts one digit at least (3.11.2, gh-101266).
+    pub int_digit: bool,
     /// Reference counts.
     pub refcount: RefCount,
     /// What lies before an object.
@@ -212,6 +214,7 @@ pub fn rules(version: &Version, header: u64) -> Option<Rules> {
         attributes_always: minor >= 11,
         python2: minor == 0,
         free_threaded,
+        int_digit: minor >= 11,
         refcount: match minor {
             _ if free_threaded => RefCount::Split,
             0..=11 => RefCount::Word,

@@ -7,6 +7,7 @@ import collections
 import gc
 import json
 import os
+import signal
 import sys
 import weakref
 
@@ -97,15 +98,14 @@ def type_name(ty):
     return name if module in ("builtins", "__builtin__") else "%s.%s" % (module, name)
 
 
-def count(path):
-    """In the child: nothing is made before the objects are in the list."""
-    objects = gc.get_objects()
+def count(objects, path):
+    """In the child."""
     counts, sizes = {}, {}
     for one in objects:
         ty = type(one)
         counts[ty] = counts.get(ty, 0) + 1
         sizes[ty] = sizes.get(ty, 0) + sys.getsizeof(one)
-    truth = {"counts": {}, "sizes": {}}
+    truth = {"counts": {}, "sizes": {}, "frozen": getattr(gc, "get_freeze_count", int)()}
     for ty, number in counts.items():
         name = type_name(ty)
         truth["counts"][name] = truth["counts"].get(name, 0) + number
@@ -123,15 +123,15 @@ def main():
     # What is made by a first use is there before the fork.
     with open(path + ".warm", "w") as out:
         json.dump({"a": type_name(Node)}, out)
-    never, _writer = os.pipe()
     child = os.fork()
     if child == 0:
-        count(path)
+        # Neither a frame nor a tuple of arguments is made before the objects are in the list.
+        count(gc.get_objects(), path)
         if mode == "sleep":
             os.write(os.open(fifo, os.O_WRONLY), b"!")
         os._exit(0)
     if mode == "sleep":
-        os.read(never, 1)
+        signal.pause()
     os.waitpid(child, 0)
     os.abort()
     return made

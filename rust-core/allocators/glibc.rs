@@ -1,0 +1,273 @@
+//! glibc's malloc: the chunks in use, without any symbol.
+//!
+//! Chunks lie side by side: the size of one says where the next begins, and the next one's `PREV_INUSE`
+//! whether it is in use (`malloc/malloc.c`, "Malloc chunk internals"). A heap is believed if such a chain
+//! holds from where a heap can begin. Chunks on the short lists of threads (tcache) and fast bins look in
+//! use: the first words of these are overwritten, which whoever looks for objects notices.
+//!
+//! - The main heap begins where the program break was: a mapping of its own.
+//! - Heaps of threads' arenas are aligned to 64 MiB and begin with `heap_info`; the first heap of an arena
+//!   has its `malloc_state` behind it, whose size depends on the release: the chain decides.
+//! - Large requests are mappings of their own, often side by side: the header stands at a page's start.
+
+use crate::bytes::word;
+use crate::process::Source;
+
+const PAGE: u64 = 4096;
+/// Bytes of a chunk's header, and what chunks are aligned to.
+const HEADER: u64 = 16;
+/// `HEAP_MAX_SIZE`: what heaps of threads' arenas are aligned to.
+const HEAP_ALIGNMENT: u64 = 64 << 20;
+const PREV_INUSE: u64 = 1;
+const IS_MMAPPED: u64 = 2;
+const NON_MAIN_ARENA: u64 = 4;
+/// Where the first chunk of a thread's heap can begin: after `heap_info` (32 bytes, 48 since 2.35), and in
+/// the first heap after `malloc_state` (0x888 to 0x898 bytes, 0x840 since 2.43), aligned to 16.
+const FIRST_CHUNKS: [u64; 7] = [0x20, 0x30, 0x860, 0x870, 0x8b0, 0x8c0, 0x8d0];
+/// Bytes within which the main heap's first chunk begins: a static program has its thread's variables
+/// before it (`__libc_setup_tls`).
+const FIRST_CHUNK_WITHIN: u64 = 0x2000;
+/// Chunks that must follow each other for a heap to be believed.
+const CHAIN: usize = 16;
+/// Bytes that are read at a time.
+const WINDOW: usize = 1 << 20;
+/// Bytes of a chunk that are shown at most: enough for the fixed part of every object.
+pub const HEAD: usize = 1024;
+
+/// A chunk in use.
+#[derive(Debug, Clone, Copy)]
+pub struct Chunk<'a> {
+    /// What malloc returned.
+    pub addr: u64,
+    /// Bytes that the program may use there.
+    pub size: u64,
+    /// The first of them, at most [`HEAD`].
+    pub head: &'a [u8],
+}
+
+/// What a walk met.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Walked {
+    /// Chunks in use.
+    pub chunks: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Heaps, mappings of large chunks not counted.
+    pub heaps: u64,
+    /// Where a chain of chunks breaks, and how many bytes were skipped there.
+    pub breaks: Vec<(u64, u64)>,
+}
+
+/// A window of the target's memory.
+struct Window<'a> {
+    source: &'a dyn Source,
+    start: u64,
+    bytes: Vec<u8>,
+    have: usize,
+}
+
+impl<'a> Window<'a> {
+    fn new(source: &'a dyn Source) -> Window<'a> {
+        Window { source, start: 0, bytes: vec![0; WINDOW], have: 0 }
+    }
+
+    /// `length` bytes at `addr`, fewer where memory ends.
+    fn get(&mut self, addr: u64, length: usize) -> &[u8] {
+        let inside = |this: &Self| addr.checked_sub(this.start).map(|at| at as usize).filter(|at| *at < this.have);
+        let whole = inside(self).is_some_and(|at| at + length <= self.have);
+        if !whole {
+            self.start = addr;
+            self.have = self.source.read_some(addr, &mut self.bytes);
+        }
+        match inside(self) {
+            Some(at) => &self.bytes[at..self.have.min(at + length)],
+            None => &[],
+        }
+    }
+
+    /// The size and flags of the chunk at `at` of a heap that ends at `end`, if there can be one.
+    fn chunk(&mut self, at: u64, end: u64) -> Option<(u64, u64)> {
+        let raw = word(self.get(at, HEADER as usize), 8)?;
+        let (size, flags) = (raw & !7, raw & 7);
+        let fits = size >= 2 * HEADER && size % HEADER == 0 && at.checked_add(size)? <= end;
+        (fits && flags & IS_MMAPPED == 0).then_some((size, flags))
+    }
+
+    /// Whether chunks follow each other from `at`.
+    fn is_chain(&mut self, start: u64, end: u64, flags: u64) -> bool {
+        let mut at = start;
+        for i in 0..CHAIN {
+            match self.chunk(at, end) {
+                Some((size, found)) if i > 0 || found & (PREV_INUSE | NON_MAIN_ARENA) == PREV_INUSE | flags => {
+                    at += size
+                }
+                _ => return false,
+            }
+            if end - at < 2 * HEADER {
+                // One chunk alone proves nothing: any word could be its size.
+                return i > 0;
+            }
+        }
+        true
+    }
+}
+
+/// Calls `visit` with every chunk in use in `mappings`, anonymous and writable ones in address order. Pages
+/// of which `elsewhere` is true belong to another allocator.
+pub fn walk(
+    source: &dyn Source,
+    mappings: &[(u64, u64)],
+    elsewhere: &dyn Fn(u64) -> bool,
+    go_on: &dyn Fn() -> bool,
+    visit: &mut dyn FnMut(Chunk<'_>),
+) -> Walked {
+    let mut walked = Walked::default();
+    let mut window = Window::new(source);
+    for (start, end) in mappings {
+        if !go_on() {
+            break;
+        }
+        match heap_at(&mut window, *start, *end) {
+            Some((first, end)) => heap(&mut window, first, end, go_on, &mut walked, visit),
+            None => mapped(&mut window, *start, *end, elsewhere, go_on, &mut walked, visit),
+        }
+    }
+    walked
+}
+
+/// The first chunk of the heap that begins with the mapping at `start`, and the heap's end.
+fn heap_at(window: &mut Window<'_>, start: u64, end: u64) -> Option<(u64, u64)> {
+    if !start.is_multiple_of(HEAP_ALIGNMENT) {
+        return (start..end.min(start + FIRST_CHUNK_WITHIN))
+            .step_by(HEADER as usize)
+            .find(|first| window.is_chain(*first, end, 0))
+            .map(|first| (first, end));
+    }
+    // heap_info: ar_ptr, prev, size.
+    let size = word(window.get(start, 24), 16)?;
+    if !size.is_multiple_of(PAGE) || size > end - start || size < PAGE {
+        return None;
+    }
+    let end = start + size;
+    FIRST_CHUNKS
+        .into_iter()
+        .map(|offset| start + offset)
+        .find(|first| window.is_chain(*first, end, NON_MAIN_ARENA))
+        .map(|first| (first, end))
+}
+
+fn heap(
+    window: &mut Window<'_>,
+    first: u64,
+    end: u64,
+    go_on: &dyn Fn() -> bool,
+    walked: &mut Walked,
+    visit: &mut dyn FnMut(Chunk<'_>),
+) {
+    walked.heaps += 1;
+    let mut at = first;
+    let mut next_poll = at;
+    while end - at >= 2 * HEADER {
+        if at >= next_poll {
+            if !go_on() {
+                return;
+            }
+            next_poll = at + WINDOW as u64;
+        }
+        let Some((size, _)) = window.chunk(at, end) else {
+            let resumed = resume(window, at, end, go_on);
+            walked.breaks.push((at, resumed - at));
+            at = resumed;
+            continue;
+        };
+        let next = at + size;
+        if end - next < 2 * HEADER {
+            // The top: what was never handed out; or the marks at the end of a heap that grew elsewhere.
+            return;
+        }
+        let used = word(window.get(next, HEADER as usize), 8).is_some_and(|raw| raw & PREV_INUSE != 0);
+        if used {
+            // The last word is the next one's prev_size.
+            let usable = size - 8;
+            walked.chunks += 1;
+            walked.bytes += usable;
+            let head = window.get(at + HEADER, (usable as usize).min(HEAD));
+            visit(Chunk { addr: at + HEADER, size: usable, head });
+        }
+        at = next;
+    }
+}
+
+/// Where chunks follow each other again, after a place where they do not.
+fn resume(window: &mut Window<'_>, broken: u64, end: u64, go_on: &dyn Fn() -> bool) -> u64 {
+    let mut at = broken + HEADER;
+    while at < end {
+        if (at - broken).is_multiple_of(WINDOW as u64) && !go_on() {
+            return end;
+        }
+        if let Some((size, _)) = window.chunk(at, end)
+            && size < WINDOW as u64
+            && window.is_chain(at + size, end, 0) | window.is_chain(at + size, end, NON_MAIN_ARENA)
+        {
+            return at;
+        }
+        at += HEADER;
+    }
+    end
+}
+
+/// Large chunks: each a mapping of its own once, though the kernel shows neighbours as one.
+fn mapped(
+    window: &mut Window<'_>,
+    start: u64,
+    end: u64,
+    elsewhere: &dyn Fn(u64) -> bool,
+    go_on: &dyn Fn() -> bool,
+    walked: &mut Walked,
+    visit: &mut dyn FnMut(Chunk<'_>),
+) {
+    const BATCH: u64 = 1024;
+    const SHORT: usize = 16;
+    let mut heads = vec![0u8; BATCH as usize * SHORT];
+    let mut places = Vec::new();
+    let mut skip = start;
+    let mut at = start;
+    while at < end {
+        if !go_on() {
+            return;
+        }
+        places.clear();
+        while places.len() < BATCH as usize && at < end {
+            if at >= skip && !elsewhere(at) {
+                places.push(at);
+            }
+            at += PAGE;
+        }
+        let heads = &mut heads[..places.len() * SHORT];
+        window.source.gather(&places, SHORT, heads);
+        for (place, head) in places.iter().zip(heads.chunks_exact(SHORT)) {
+            if *place < skip {
+                continue;
+            }
+            let (Some(before), Some(raw)) = (word(head, 0), word(head, 8)) else { continue };
+            let size = raw & !7;
+            let whole = before.wrapping_add(size);
+            // Since 2.43 the size leaves out the header.
+            let Some(whole) = [whole, whole.wrapping_add(HEADER)].into_iter().find(|w| w.is_multiple_of(PAGE)) else {
+                continue;
+            };
+            if raw & 7 != IS_MMAPPED || before >= PAGE || whole < PAGE || whole > end - place {
+                continue;
+            }
+            let usable = whole - HEADER;
+            walked.chunks += 1;
+            walked.bytes += usable;
+            let head = window.get(place + HEADER, (usable as usize).min(HEAD));
+            visit(Chunk { addr: place + HEADER, size: usable, head });
+            skip = place + whole;
+            if skip > at {
+                at = skip;
+            }
+        }
+    }
+}
