@@ -102,3 +102,7 @@ pub const POOLS: u64 = 1 << 24;
 pub const SCANNED_WORDS: usize = 1 << 20;
 /// Bytes that `tp_basicsize` and `tp_itemsize` may say.
 pub const BASICSIZE: u64 = 1 << 24;
+/// Bytes of a compiled regular expression of the user's.
+pub const REGEX: usize = 1 << 20;
+/// Parts of one value that wait to be written: brackets to close, above all.
+pub const REPR_WAITING: usize = 1 << 19;

@@ -126,6 +126,9 @@ impl Writer<'_> {
     /// Works until nothing is left or the budget is used up; whether it was.
     fn run(&mut self) -> bool {
         while let Some(work) = self.work.pop() {
+            if self.work.len() > limits::REPR_WAITING {
+                return true;
+            }
             match work {
                 Work::Text(text) => {
                     let count = text.chars().count();
@@ -334,6 +337,12 @@ impl Writer<'_> {
                 let fields = &objects.layout.slice;
                 let part = |slot| objects.pointer(addr, slot).map(Work::Object);
                 let (start, stop, step) = (part(&fields.start)?, part(&fields.stop)?, part(&fields.step)?);
+                // Code cannot make a slice of itself; damage can.
+                if !self.enter(addr) {
+                    self.then(["slice(...)".into()]);
+                    return Ok(());
+                }
+                self.work.push(Work::Leave(addr));
                 self.then(["slice(".into(), start, ", ".into(), stop, ", ".into(), step, ")".into()]);
                 return Ok(());
             }
