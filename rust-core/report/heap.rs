@@ -34,6 +34,8 @@ pub struct Partition {
     pub by: &'static str,
     /// All rows, in the order that was asked for.
     pub rows: Vec<Row>,
+    /// Objects that were counted, those included that are in no row.
+    pub counted: u64,
     /// How long it took to count.
     pub seconds: f64,
     /// Bytes of the debugger's memory that the census takes.
@@ -82,12 +84,17 @@ pub fn partition(answer: &Partition, skip: usize, limit: usize, paint: &Paint) -
         let _ = if i == 0 { writeln!(out, "{}", paint.title(&text)) } else { writeln!(out, "{text}") };
     }
     let end = skip.saturating_add(limit);
+    if skip > 0 && skip >= rows.len() {
+        let _ = writeln!(out, "<No more rows.>");
+    }
     if rows.len() > end {
-        let _ = writeln!(out, "<{} more rows. --limit N shows more.>", rows.len() - end);
+        let _ = writeln!(out, "<{} more rows. Type `py-heap more` to see them.>", rows.len() - end);
     }
     if skip == 0 {
-        let each = answer.own_bytes as f64 / (*objects).max(1) as f64;
-        let _ = writeln!(out, "({:.2} s, {each:.1} bytes of the debugger's memory for an object)", answer.seconds);
+        let Partition { counted, seconds, .. } = answer;
+        let each = answer.own_bytes as f64 / (*counted).max(1) as f64;
+        let _ =
+            writeln!(out, "({counted} objects in {seconds:.2} s, {each:.1} bytes of the debugger's memory for each)");
     }
     diagnostics(&mut out, &answer.diagnostics);
     out

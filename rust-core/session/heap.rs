@@ -3,11 +3,15 @@
 use super::attach::Attached;
 use super::request::{By, Request, Response, Sort};
 use crate::bytes::Addr;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::heap::Census;
+use crate::heap::scan::Tally;
+use crate::limits;
 use crate::report::heap::{Partition, Row, partition};
 use crate::report::json;
+use regex::{Regex, RegexBuilder};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// Rows that are shown where the user asks for no number, as guppy shows.
 const ROWS: usize = 10;
@@ -20,7 +24,13 @@ pub fn heap(attached: &Attached, request: &Request) -> Result<Response> {
     let stopped = attached.stopped()?;
     let census = stopped.census(&attached.objects)?;
     let options = &request.options;
-    let mut rows = by_type(attached, census);
+    let pattern = options.type_pattern.as_deref().map(pattern).transpose()?;
+    let rows = by_type(attached, census);
+    let rows = rows.into_iter().filter(|row| pattern.as_ref().is_none_or(|pattern| pattern.is_match(&row.kind)));
+    let mut rows: Vec<Row> = match options.by {
+        By::Type => rows.collect(),
+        By::Module => merged(rows.map(|row| Row { kind: module(&row.kind).to_owned(), ..row })),
+    };
     match options.sort {
         Sort::Size => rows.sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.kind.cmp(&b.kind))),
         Sort::Count => rows.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.kind.cmp(&b.kind))),
@@ -34,8 +44,10 @@ pub fn heap(attached: &Attached, request: &Request) -> Result<Response> {
         bytes: rows.iter().map(|row| row.size).fold(0, u64::saturating_add),
         by: match options.by {
             By::Type => "type",
+            By::Module => "module",
         },
         rows,
+        counted: census.types.iter().map(|(_, tally)| tally.count).sum(),
         seconds: census.time.as_secs_f64(),
         own_bytes: census.footprint(),
         diagnostics,
@@ -48,19 +60,46 @@ pub fn heap(attached: &Attached, request: &Request) -> Result<Response> {
     Ok(Response { text, ..Response::default() })
 }
 
-/// Types that have one name are one row.
+/// A regular expression of the user's.
+fn pattern(text: &str) -> Result<Regex> {
+    RegexBuilder::new(text)
+        .size_limit(limits::REGEX)
+        .build()
+        .map_err(|e| Error::User(format!("--type: {}", e.to_string().lines().last().unwrap_or_default())))
+}
+
+/// The module in the full name of a type; of built-in types that of Python 3.
+fn module(kind: &str) -> &str {
+    kind.rsplit_once('.').map_or("builtins", |(module, _)| module)
+}
+
+/// A row for each type. Types that have one name are one row.
 fn by_type(attached: &Attached, census: &Census) -> Vec<Row> {
     let objects = &attached.objects;
-    let mut rows: HashMap<String, Row> = HashMap::new();
-    for (info, tally) in census.types.iter().filter(|(_, tally)| tally.count > 0) {
+    let rows = census.types.iter().filter(|(_, tally)| tally.count > 0).map(|(info, tally)| {
         let ty = objects.type_at(Addr(info.addr));
         let kind =
             ty.map_or_else(|_| format!("<unreadable type at {}>", Addr(info.addr)), |ty| objects.class_name(&ty));
-        let row = rows.entry(kind.clone()).or_insert(Row { kind, ..Row::default() });
-        row.count += tally.count;
-        row.size = row.size.saturating_add(tally.size);
-        row.allocated += tally.allocated;
-        row.tracked += tally.tracked;
+        let Tally { count, size, allocated, tracked } = *tally;
+        Row { kind, count, size, allocated, tracked }
+    });
+    merged(rows)
+}
+
+/// Rows of one kind become one.
+fn merged(rows: impl Iterator<Item = Row>) -> Vec<Row> {
+    let mut all: HashMap<String, Row> = HashMap::new();
+    for row in rows {
+        match all.entry(row.kind.clone()) {
+            Entry::Vacant(place) => drop(place.insert(row)),
+            Entry::Occupied(mut sum) => {
+                let sum = sum.get_mut();
+                sum.count += row.count;
+                sum.size = sum.size.saturating_add(row.size);
+                sum.allocated += row.allocated;
+                sum.tracked += row.tracked;
+            }
+        }
     }
-    rows.into_values().collect()
+    all.into_values().collect()
 }

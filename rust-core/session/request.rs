@@ -83,6 +83,9 @@ pub struct Options {
     pub sort: Sort,
     /// `py-heap`: rows to leave out before the first.
     pub skip: usize,
+    /// `py-heap`: only types whose name has a match of this regular expression.
+    #[serde(rename = "type")]
+    pub type_pattern: Option<String>,
 }
 
 /// What `py-heap` puts into one row.
@@ -92,6 +95,8 @@ pub enum By {
     /// Objects of one type.
     #[default]
     Type,
+    /// Objects of the types of one module.
+    Module,
 }
 
 /// How `py-heap` sorts its rows.

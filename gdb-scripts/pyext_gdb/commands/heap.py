@@ -1,16 +1,34 @@
 """py-heap."""
 
+import gdb
+
 from .. import session
 from ..command import JSON, command, option, positive, write
 
-BY = option("--by", choices=["type"], metavar="WHAT", default="type", help="what a row is: type")
+BY = option("--by", choices=["type", "module"], metavar="WHAT", default="type", help="what a row is: type or module")
 SORT = option(
-    "--sort", choices=["size", "count", "kind"], metavar="HOW", default="size", help="size, count or kind; most first"
+    "--sort", choices=["size", "count", "kind"], metavar="HOW", default="size", help="by size, count or kind"
 )
-ROWS = option("--limit", type=positive, metavar="N", default=10, help="at most N rows (10)")
+ROWS = option("--limit", type=positive, metavar="N", default=10, help="at most N rows; 10 if not given")
+TYPE = option("--type", metavar="REGEX", help="only types whose name has a match, such as ^__main__\\.")
+
+#: What was shown last, for `py-heap more`.
+_last = {}
 
 
-@command("py-heap", [BY, SORT, ROWS, JSON])
-def py_heap(_rest, by, sort, limit, json):
-    """Count all objects of the process by type, and their sizes as sys.getsizeof has them."""
-    write(session.ask_plain("heap", by=by, sort=sort, limit=limit, json=json)["text"])
+@command("py-heap", [BY, SORT, ROWS, TYPE, JSON], rest="[more]", complete=lambda _text: ["more"])
+def py_heap(rest, **options):
+    """Count all objects of the process by type, and their sizes as sys.getsizeof has them.
+
+    No line of code runs in the process. `py-heap more` shows the next rows of the last table.
+    """
+    if rest not in ("", "more"):
+        raise gdb.GdbError("py-heap: what is '%s'? Type: help py-heap" % rest)
+    if rest == "more" and not _last:
+        raise gdb.GdbError("py-heap more: no table was shown. Type: py-heap")
+    if rest == "":
+        _last.clear()
+        _last.update(options, skip=0)
+    else:
+        _last["skip"] += _last["limit"]
+    write(session.ask_plain("heap", **_last)["text"])
