@@ -1,8 +1,9 @@
 //! CPython's allocator for small blocks (`Objects/obmalloc.c`): pools of blocks of one size.
 //!
 //! Pools are found without any symbol. A pool's header says the same thing several times: the size
-//! class, the offset of the last block, how many blocks were ever handed out, how many are in use, and
-//! the chain of free ones. Memory that is no pool does not agree with itself so often.
+//! class, the offset of the last block, how many blocks were ever handed out, how many are in use.
+//! Memory that is no pool does not agree with itself so often. The chain of free blocks must fit too; where
+//! it does not, the pool is damaged.
 //!
 //! The header is the same in all versions, its place too: the start of an aligned pool. Pools are 4 KiB,
 //! since 3.10 16 KiB (bpo-37448). Sizes are multiples of 16, before 2.7.17, 3.6.9 and 3.7.4 of 8
@@ -32,9 +33,9 @@ pub struct Header {
     pub free: u64,
 }
 
-/// The header of a pool at `addr` of which `bytes` are the first [`OVERHEAD`]; `None` if no pool with a
-/// block in use is there.
-pub fn header(bytes: &[u8], addr: u64, pool: usize) -> Option<Header> {
+/// The header of a pool of `pool` bytes that begins with `bytes`, [`OVERHEAD`] at least; `None` if no pool
+/// with a block in use is there.
+pub fn header(bytes: &[u8], pool: usize) -> Option<Header> {
     let field = |at| uint(bytes, at, 4).map(|value| value as usize);
     let (count, class, next, last) = (field(0)?, field(36)?, field(40)?, field(44)?);
     if count == 0 || last >= pool || last < pool - LARGEST || next < OVERHEAD || next > pool {
@@ -48,8 +49,8 @@ pub fn header(bytes: &[u8], addr: u64, pool: usize) -> Option<Header> {
     if !(next - OVERHEAD).is_multiple_of(size) || carved > (pool - OVERHEAD) / size || count > carved {
         return None;
     }
-    let free = word(bytes, 8)?;
-    (free == 0 || index(free, addr, size).is_some_and(|i| i < carved)).then_some(Header { size, carved, count, free })
+    // Where the free blocks are does not decide: that list is what programs damage.
+    Some(Header { size, carved, count, free: word(bytes, 8)? })
 }
 
 /// Which block of the pool at `pool` begins at `addr`.
@@ -147,7 +148,7 @@ mod tests {
     #[test]
     fn a_pool_and_its_free_blocks() {
         let bytes = pool(64, 3, 10, &[2, 7, 3]);
-        let found = header(&bytes, AT, 16384).unwrap();
+        let found = header(&bytes, 16384).unwrap();
         assert_eq!(found, Header { size: 64, carved: 10, count: 7, free: AT + 48 + 3 * 64 });
         let mut free = Blocks::default();
         assert_eq!(free_blocks(&bytes, AT, &found, &mut free), Chain::Sound);
@@ -157,7 +158,7 @@ mod tests {
 
     #[test]
     fn multiples_of_eight() {
-        assert_eq!(header(&pool(24, 2, 5, &[1]), AT, 16384).unwrap().size, 24);
+        assert_eq!(header(&pool(24, 2, 5, &[1]), 16384).unwrap().size, 24);
     }
 
     #[test]
@@ -165,27 +166,28 @@ mod tests {
         let with = |at: usize, value: u32| {
             let mut bytes = pool(64, 3, 10, &[2]);
             bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
-            header(&bytes, AT, 16384)
+            header(&bytes, 16384)
         };
         assert_eq!(with(0, 0), None); // nothing in use
         assert_eq!(with(0, 11), None); // more in use than were handed out
         assert_eq!(with(36, 5), None); // another size class
         assert_eq!(with(40, 48 + 65), None); // between two blocks
         assert_eq!(with(44, 16384), None); // blocks of size 0
-        assert_eq!(with(8, 0x4000 + 48 + 65), None); // a free block between two blocks
-        assert_eq!(header(&[0; 20], AT, 16384), None);
+        assert_eq!(header(&[0; 20], 16384), None);
     }
 
     #[test]
     fn broken_chains_end() {
         let mut free = Blocks::default();
         let mut bytes = pool(64, 3, 10, &[2, 7]);
-        let found = header(&bytes, AT, 16384).unwrap();
+        let found = header(&bytes, 16384).unwrap();
         // Block 2 points back at block 7.
         bytes[48 + 2 * 64..][..8].copy_from_slice(&(AT + 48 + 7 * 64).to_le_bytes());
         assert_eq!(free_blocks(&bytes, AT, &found, &mut free), Chain::Broken);
         bytes[48 + 2 * 64..][..8].copy_from_slice(&3u64.to_le_bytes());
         assert_eq!(free_blocks(&bytes, AT, &found, &mut free), Chain::Broken);
+        let between = Header { free: AT + 48 + 65, ..found };
+        assert_eq!(free_blocks(&bytes, AT, &between, &mut free), Chain::Broken);
         let found = Header { count: 5, ..found };
         let bytes = pool(64, 3, 10, &[2, 7]);
         assert_eq!(free_blocks(&bytes, AT, &found, &mut free), Chain::Miscounted);

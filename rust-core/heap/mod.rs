@@ -133,7 +133,7 @@ impl Census {
 
     /// What does not fit, for the user.
     pub fn remarks(&self) -> Vec<Diagnostic> {
-        let Troubles { broken, miscounted, unreadable, places } = &self.scanned.troubles;
+        let Troubles { broken, miscounted, unreadable, untyped, places } = &self.scanned.troubles;
         let breaks = &self.scanned.walked.breaks;
         let skipped: u64 = breaks.iter().map(|(_, bytes)| bytes).sum();
         let list = |all: &mut dyn Iterator<Item = u64>| {
@@ -157,6 +157,11 @@ impl Census {
             at("miscounted"),
         );
         say(*unreadable, format!("{unreadable} pools cannot be read: their objects are missing"), at("unreadable"));
+        say(
+            *untyped,
+            format!("{untyped} objects in the garbage collector's lists have no type and are not counted"),
+            at("untyped"),
+        );
         say(
             breaks.len() as u64,
             format!("malloc's chunks do not follow each other: {skipped} bytes were not looked at"),

@@ -64,7 +64,7 @@ impl Pools {
                 let headers = &mut headers[..places.len() * pymalloc::OVERHEAD];
                 source.gather(&places, pymalloc::OVERHEAD, headers);
                 for (i, (place, header)) in places.iter().zip(headers.chunks_exact(pymalloc::OVERHEAD)).enumerate() {
-                    if pymalloc::header(header, *place, size).is_some() {
+                    if pymalloc::header(header, size).is_some() {
                         let i = batch as usize + i;
                         bits[i / 64] |= 1 << (i % 64);
                         pools.addresses.push(*place);

@@ -87,6 +87,8 @@ pub struct Troubles {
     pub miscounted: u64,
     /// Pools that could not be read.
     pub unreadable: u64,
+    /// Objects in the garbage collector's lists whose type is none.
+    pub untyped: u64,
     /// Where the first of each kind are.
     pub places: Vec<(&'static str, u64)>,
 }
@@ -98,6 +100,7 @@ impl Troubles {
         let counter = match what {
             "broken" => &mut self.broken,
             "miscounted" => &mut self.miscounted,
+            "untyped" => &mut self.untyped,
             _ => &mut self.unreadable,
         };
         *counter += 1;
@@ -110,6 +113,7 @@ impl Troubles {
         self.broken += other.broken;
         self.miscounted += other.miscounted;
         self.unreadable += other.unreadable;
+        self.untyped += other.untyped;
         for place in &other.places {
             if self.places.iter().filter(|(w, _)| *w == place.0).count() < Troubles::SHOWN {
                 self.places.push(*place);
@@ -197,10 +201,16 @@ impl Plan {
         })
     }
 
+    /// The word before `ob_type`: the reference count, flags included.
+    #[inline]
+    fn count(&self, object: &[u8]) -> u64 {
+        self.ob_type.checked_sub(8).and_then(|at| word(object, at)).unwrap_or(0)
+    }
+
     /// Whether the object has a reference count that a living one can have.
     #[inline]
     pub fn alive(&self, object: &[u8]) -> bool {
-        let Some(count) = self.ob_type.checked_sub(8).and_then(|at| word(object, at)) else { return false };
+        let count = self.count(object);
         match self.refcount {
             RefCount::Word => count > 0 && count < 1 << 32,
             RefCount::Half => count > 0 && count < 1 << 33,
@@ -430,7 +440,7 @@ impl Worker<'_> {
     }
 
     fn pool(&mut self, addr: u64, bytes: &[u8], window: &mut Window) {
-        let Some(header) = pymalloc::header(bytes, addr, self.plan.pool) else { return };
+        let Some(header) = pymalloc::header(bytes, self.plan.pool) else { return };
         match pymalloc::free_blocks(bytes, addr, &header, &mut self.free) {
             Chain::Sound => {}
             Chain::Miscounted => self.part.troubles.note("miscounted", addr),
@@ -496,14 +506,26 @@ impl Worker<'_> {
             }
             return Some((*before, id));
         }
+        self.untyped(addr, block);
         None
+    }
+
+    /// Notes a block that the garbage collector has in its lists and that has no type: it was overwritten.
+    fn untyped(&mut self, addr: u64, block: &[u8]) {
+        for before in self.plan.positions.iter().filter(|before| **before > 0) {
+            let Some(object) = block.get(*before..) else { return };
+            let linked = || self.linked(addr + *before as u64, block, *before);
+            if self.plan.alive(object) && self.plan.count(object) < 1 << 20 && linked() {
+                self.part.troubles.note("untyped", addr + *before as u64);
+            }
+        }
     }
 
     /// Whether the reference count could as well be a pointer: a program that is not position-independent
     /// has its heap below 4 GiB. A list of classes then has words that look like an object.
     #[inline]
     fn doubtful(&self, object: &[u8]) -> bool {
-        let count = self.plan.ob_type.checked_sub(8).and_then(|at| word(object, at)).unwrap_or(0);
+        let count = self.plan.count(object);
         count >= 0x10000 && count.is_multiple_of(8) && self.local.is_mapped(count)
     }
 
