@@ -35,6 +35,9 @@ const POLL_EVERY: u64 = 64;
 /// anything new.
 const POLL_EVERY_HITS: u64 = 1 << 14;
 
+/// Bytes that [`super::chain::Chain`] reads at a time where that costs a system call.
+const AHEAD: u64 = 64 << 10;
+
 /// Bytes that are reserved before the target was seen to have any.
 const FIRST: usize = 1 << 20;
 
@@ -89,6 +92,12 @@ impl Cache {
         // Reading a device can do anything.
         let wanted = |r: &&Region| r.writable && (!r.path.starts_with("/dev/") || r.path.starts_with("/dev/shm/"));
         self.regions().iter().filter(wanted).flat_map(|region| self.memory.populated(region)).collect()
+    }
+
+    /// Bytes that are best read at a time by what follows pointers: many where reading is a system call,
+    /// and what one round trip brings where it is one.
+    pub(super) fn ahead(&self) -> u64 {
+        if self.memory.bulk().is_some() { AHEAD } else { self.memory.block().max(PAGE) }
     }
 
     /// Asks the user's opinion of long work that reads without this cache.

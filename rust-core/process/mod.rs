@@ -5,6 +5,7 @@
 //! which reads whole pages and counts.
 
 pub mod cache;
+pub mod chain;
 pub mod core_file;
 pub mod fake;
 pub mod files;
