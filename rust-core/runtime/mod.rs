@@ -129,7 +129,11 @@ fn heads(objects: &Objects) -> Result<(Option<Addr>, Found, Addr)> {
         let head = objects.pointer(runtime, &layout.runtime.interpreters_head)?;
         return match head.non_null() {
             // Found by name: that its thread points back is enough, where its dicts are lost.
-            Some(head) if is_interpreter(objects, head) || points_back(objects, head).unwrap_or(false) => {
+            Some(head)
+                if is_interpreter(objects, head)
+                    || points_back(objects, head).unwrap_or(false)
+                    || is_idle(objects, head) =>
+            {
                 Ok((Some(runtime), found, head))
             }
             Some(_) => structural(objects)
@@ -153,17 +157,24 @@ fn points_back(objects: &Objects, addr: Addr) -> Result<bool> {
     Ok(thread.is_plausible() && objects.pointer(thread, &objects.layout.tstate.interp)? == addr)
 }
 
+/// Whether `addr` is an interpreter that no thread is in: since 3.13 one that has run what it was given
+/// has no thread state.
+fn is_idle(objects: &Objects, addr: Addr) -> bool {
+    objects.pointer(addr, &objects.layout.interp.threads_head).is_ok_and(Addr::is_null) && has_dicts(objects, addr)
+}
+
 /// Whether `addr` is an interpreter: its first thread points back to it, and `modules`,
 /// `sysdict` and `builtins` are dicts (the rule of bloomberg/pystack).
 fn is_interpreter(objects: &Objects, addr: Addr) -> bool {
+    addr.is_plausible() && points_back(objects, addr).unwrap_or(false) && has_dicts(objects, addr)
+}
+
+/// Whether the three dicts of an interpreter at `addr` are dicts.
+fn has_dicts(objects: &Objects, addr: Addr) -> bool {
     let layout = &objects.layout.interp;
-    let is_dict =
-        |slot| objects.pointer(addr, slot).and_then(|dict| objects.type_of(dict)).is_ok_and(|ty| ty.kind == Kind::Dict);
-    addr.is_plausible()
-        && points_back(objects, addr).unwrap_or(false)
-        && is_dict(&layout.modules)
-        && is_dict(&layout.sysdict)
-        && is_dict(&layout.builtins)
+    [&layout.modules, &layout.sysdict, &layout.builtins].into_iter().all(|slot| {
+        objects.pointer(addr, slot).and_then(|dict| objects.type_of(dict)).is_ok_and(|ty| ty.kind == Kind::Dict)
+    })
 }
 
 /// Finds the head of the list of interpreters without any symbol: a word of the image's data that
