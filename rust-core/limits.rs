@@ -82,6 +82,12 @@ pub const MODULES: usize = 1 << 14;
 pub const NATIVE_FRAMES: usize = 200_000;
 /// Native frames in all threads of one answer.
 pub const NATIVE_FRAMES_TOTAL: usize = 1 << 20;
+/// Objects in one list of the garbage collector: as many as 16 GiB of the smallest tracked ones.
+pub const GC_OBJECTS: u64 = 1 << 28;
+/// Callbacks of the garbage collector that are shown.
+pub const GC_CALLBACKS: usize = 256;
+/// Objects of `gc.garbage` that are shown, where the user asks for all.
+pub const GC_GARBAGE: usize = 1 << 20;
 /// Bytes of writable image data that a structural scan reads.
 pub const SCAN: u64 = 512 << 20;
 /// Bytes of an ELF file that is looked at. Sparse files claim any size.

@@ -4,7 +4,7 @@ Nothing here knows how CPython works; nothing in the library knows GDB.
 """
 
 from . import command, native, parameters, session
-from .commands import frames, heap, info, printing, threads  # noqa: F401  (importing a family declares its commands)
+from .commands import frames, gc, heap, info, printing, threads  # noqa: F401  (importing a family declares its commands)
 
 
 def load(here):

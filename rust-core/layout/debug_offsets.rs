@@ -46,6 +46,7 @@ const ENTRIES: &[Entry] = &[
     ("PyInterpreterState.sysdict", [96, 104, 104], INTERP),
     ("PyInterpreterState.builtins", [104, 112, 112], INTERP),
     ("PyInterpreterState.ceval.gil", [112, 120, 120], INTERP),
+    ("PyInterpreterState.gc", GC, INTERP),
     ("PyThreadState.next", [168, 192, 192], THREAD),
     ("PyThreadState.interp", [176, 200, 200], THREAD),
     ("PyThreadState.current_frame", [184, 208, 208], THREAD),

@@ -383,6 +383,7 @@ fields! {
         builtins = "builtins",
         runtime = "runtime",
         gil = "ceval.gil",
+        gc = "gc",
         gc_collecting = "gc.collecting",
         types_builtins = "types.builtins",
         types_extensions = "types.for_extensions",
@@ -392,7 +393,29 @@ fields! {
         interpreters_main = "interpreters.main",
         tstate_current = "gilstate.tstate_current",
         gil = "ceval.gil",
+        gc = "gc",
         gc_collecting = "gc.collecting",
+    }
+    gc: GcFields = "_gc_runtime_state" {
+        enabled = "enabled",
+        debug = "debug",
+        generations = "generations" | "young",
+        generation0 = "generation0",
+        permanent_generation = "permanent_generation",
+        generation_stats = "generation_stats",
+        collecting = "collecting",
+        garbage = "garbage",
+        callbacks = "callbacks",
+    }
+    gc_generation: GcGenerationFields = "gc_generation" {
+        head = "head",
+        threshold = "threshold",
+        count = "count",
+    }
+    gc_stats: GcStatsFields = "gc_generation_stats" {
+        collections = "collections",
+        collected = "collected",
+        uncollectable = "uncollectable",
     }
     gil: GilFields = "_gil_runtime_state" {
         last_holder = "last_holder",

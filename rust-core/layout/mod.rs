@@ -20,7 +20,9 @@ use crate::locate::Located;
 use crate::process::Cache;
 pub use fields::{Field, Fields, Origin, Slot};
 pub use native_names::{NativeName, Role};
-pub use rules::{Before, DictKeys, Frames, GilPlace, InstanceDict, Ints, LineTable, RefCount, Rules, Text};
+pub use rules::{
+    Before, Collector, DictKeys, Frames, GcStats, GilPlace, InstanceDict, Ints, LineTable, RefCount, Rules, Text,
+};
 use std::collections::HashMap;
 use std::path::PathBuf;
 pub use verify::Verified;

@@ -87,6 +87,31 @@ pub enum GilPlace {
     Struct,
 }
 
+/// Where the garbage collector keeps its state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Collector {
+    /// Static variables of `gcmodule.c` (3.6 and older).
+    Statics,
+    /// `_gc_runtime_state`, in the runtime (3.7, bpo-30860) or in each interpreter (3.9, bpo-36854).
+    Struct,
+    /// The same, and what its lists mean is not said by the version: 3.14.0 to 3.14.4 collect
+    /// incrementally (`young`, `old[0]`, `old[1]`), later ones by generations (gh-148726), in the same
+    /// places. `generation0` points at the first list only where there are generations.
+    MaybeIncremental,
+}
+
+/// How the collector keeps what it counted of its collections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GcStats {
+    /// Not at all (3.3 and older).
+    None,
+    /// One `gc_generation_stats` for each generation.
+    Array,
+    /// A pointer to a ring of the latest ones for each generation, of so many items, with the index of
+    /// the newest behind them (3.15, gh-146527).
+    Rings([u64; 3]),
+}
+
 /// What `ob_refcnt` of a living object can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefCount {
@@ -140,6 +165,13 @@ pub struct Rules {
     pub namespace_locals: bool,
     /// Where the GIL is.
     pub gil: GilPlace,
+    /// Where the garbage collector keeps its state.
+    pub collector: Collector,
+    /// Bits of `_gc_next` and `_gc_prev` that are no part of the pointer (3.8, bpo-33597): whether the
+    /// object was finalised, is being collected, is unreachable; 3.14.0's old space.
+    pub gc_link_tag: u64,
+    /// What the collector counts.
+    pub gc_stats: GcStats,
     /// C functions that mean something in a backtrace with names.
     pub native_names: &'static [NativeName],
     /// Attribute storage is there for every instance, even while it is empty (3.11 and later).
@@ -209,6 +241,17 @@ pub fn rules(version: &Version, header: u64) -> Option<Rules> {
             0 => GilPlace::Lock,
             1..=6 => GilPlace::ImageData,
             _ => GilPlace::Struct,
+        },
+        collector: match minor {
+            0..=6 => Collector::Statics,
+            14 => Collector::MaybeIncremental,
+            _ => Collector::Struct,
+        },
+        gc_link_tag: if minor >= 8 { 3 } else { 0 },
+        gc_stats: match minor {
+            0 => GcStats::None,
+            15.. => GcStats::Rings([11, 3, 3]),
+            _ => GcStats::Array,
         },
         native_names: native_names(minor),
         attributes_always: minor >= 11,

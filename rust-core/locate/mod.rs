@@ -6,6 +6,7 @@
 //! binary tried, static and section-less ones included).
 
 pub mod gc_flag;
+pub mod gc_statics;
 pub mod statics;
 pub mod version;
 
@@ -76,6 +77,15 @@ fn wanted(name: &str) -> bool {
             | "PyPyType_Type"
             | "collecting"
             | "PyGC_Collect"
+            | "_PyGC_generation0"
+            | "generations"
+            | "generation_stats"
+            | "garbage"
+            | "callbacks"
+            | "enabled"
+            | "debug"
+            | "PyInit_gc"
+            | "initgc"
             | "PyThread_acquire_lock"
             | "PyThread_release_lock"
             | "PyEval_RestoreThread"

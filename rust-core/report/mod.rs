@@ -1,6 +1,7 @@
 //! Answers as values ([`model`]), and those values as text ([`text`], [`stock`]) and JSON
 //! ([`json`]). No reading, no I/O: what is shown was decided before.
 
+pub mod gc;
 pub mod heap;
 pub mod json;
 pub mod model;

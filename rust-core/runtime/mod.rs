@@ -1,5 +1,6 @@
 //! Interpreters, thread states, the GIL, garbage collection.
 
+pub mod gc;
 mod gil;
 mod threads;
 

@@ -40,6 +40,7 @@ pub fn answer(attached: &Attached, request: &Request) -> Result<Response> {
         Command::Frame => Answering::new(attached, request)?.frame(),
         Command::Names => Answering::new(attached, request)?.names(),
         Command::Info => super::info::info(attached, request),
+        Command::Gc => super::gc::gc(attached, request),
         Command::Heap => super::heap::heap(attached, request),
         Command::Files => Ok(Response { data: serde_json::json!(attached.mapped_files()), ..Response::default() }),
         Command::Value => Ok(super::value::value(attached, request)),

@@ -3,6 +3,7 @@
 mod answer;
 mod attach;
 mod files;
+mod gc;
 mod heap;
 mod info;
 mod path;

@@ -28,6 +28,8 @@ pub enum Command {
     Info,
     /// `py-heap`.
     Heap,
+    /// `py-gc`.
+    Gc,
     /// The files that the target maps, and where they are here: for `py-info --collect`.
     Files,
     /// The text of a value at an address, for pretty-printers.
@@ -55,7 +57,7 @@ pub struct Options {
     pub all: bool,
     /// Locals under each frame.
     pub locals: bool,
-    /// At most so many frames of each thread.
+    /// At most so many frames of each thread, rows, or objects.
     pub limit: Option<usize>,
     /// JSON instead of text.
     pub json: bool,

@@ -76,7 +76,7 @@ pub fn query(session: u64, request: &[u8]) {
 }
 
 const COMMANDS: &[&str] =
-    &["bt", "list", "locals", "print", "frame", "threads", "info", "value", "names", "types", "natives"];
+    &["bt", "list", "locals", "print", "frame", "threads", "info", "gc", "value", "names", "types", "natives"];
 const NAMES: &[&str] = &[
     "a",
     "b",

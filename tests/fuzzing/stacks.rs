@@ -8,11 +8,13 @@ use pyext::bytes::Addr;
 use pyext::diag::Diagnostics;
 use pyext::image::elf::Sections;
 use pyext::image::unwind::{NativeFrame, Registers, Unwinding};
+#[cfg(test)]
+use pyext::layout;
 use pyext::objects::Objects;
 #[cfg(test)]
 use pyext::objects::lookup::Attribute;
 use pyext::objects::repr::Style;
-use pyext::runtime::Runtime;
+use pyext::runtime::{Runtime, gc};
 use pyext::stack::native::Matching;
 use pyext::stack::walk;
 
@@ -23,6 +25,7 @@ const TEXT: u64 = IMAGE - 0x10_0000;
 fn look(objects: &Objects, registers: Registers, tables: &Sections) {
     let Ok(runtime) = Runtime::read(objects, &Diagnostics::default()) else { return };
     let _ = runtime.search_path(objects);
+    let _ = gc::read(objects, &runtime, 16, &Diagnostics::default());
     for thread in runtime.threads.iter().take(8) {
         let stack = walk(objects, thread.addr);
         let (start, end) = (tables.bias, tables.bias + 0x1000);
@@ -141,6 +144,33 @@ pub fn worlds_are_sound() {
             let names: Vec<&str> = locals.iter().map(|v| v.name.as_str()).collect();
             assert_eq!(names, ["a", "b", "rest", "c"], "{}", world.label);
             assert!(frame.line.is_some(), "{}", world.label);
+        }
+        collector_is_sound(&world);
+    }
+}
+
+/// What the generations are called does not follow from the version.
+#[cfg(test)]
+fn collector_is_sound(world: &World) {
+    let names = |bytes| {
+        let objects = world.objects(bytes);
+        let runtime = Runtime::read(&objects, &Diagnostics::default()).expect("an interpreter");
+        let found = gc::read(&objects, &runtime, 16, &Diagnostics::default()).expect("a collector");
+        let listed = !objects.layout.rules.free_threaded;
+        for count in found[0].generations.iter().map(|one| one.objects.as_ref()).chain([found[0].permanent.as_ref()]) {
+            let whole = count.is_some_and(|count| count.objects == 2 && count.cut.is_none());
+            assert!(whole || count.is_none() && (!listed || world.label < "3.7"), "{}: {found:?}", world.label);
+        }
+        let statics = world.layout.rules.collector == layout::Collector::Statics;
+        assert!(statics || found[0].garbage.is_some(), "{}: {found:?}", world.label);
+        found[0].generations.iter().map(|one| one.name).collect::<Vec<_>>()
+    };
+    let generational = names(world.with_runtime(&[]));
+    if !world.layout.rules.free_threaded {
+        assert_eq!(generational, ["0", "1", "2"], "{}", world.label);
+        // As 3.14.0 to 3.14.4, where no pointer leads to the youngest list.
+        if world.layout.rules.collector == layout::Collector::MaybeIncremental {
+            assert_eq!(names(world.without_generation0()), ["young", "old[0]", "old[1]"], "{}", world.label);
         }
     }
 }

@@ -656,6 +656,26 @@ impl Building {
         self.word(head, interpreter);
         sp
     }
+
+    /// A garbage collector with two objects in each generation, and a list that is `gc.garbage`.
+    fn collector(&mut self, f: &Fields, interpreter: u64, runtime: u64, statics: u64) {
+        let places = [(interpreter, &f.interp.gc), (runtime, &f.runtime.gc)];
+        let at = places.into_iter().find_map(|(start, slot)| Some(start + slot.at().ok()?)).unwrap_or(statics);
+        let first = at + f.gc.generations.at().unwrap_or(0);
+        let size = f.gc_generation.size.at().unwrap_or(48);
+        let permanent = f.gc.permanent_generation.at().ok().map(|offset| at + offset);
+        for head in (0..3).map(|i| first + i * size).chain(permanent) {
+            let (one, other) = (self.block(64), self.block(64));
+            self.words(head, &[one, other]);
+            self.words(one, &[other, head]);
+            self.words(other, &[head, one]);
+            self.set(head, &f.gc_generation.threshold, 10);
+        }
+        self.set(at, &f.gc.generation0, first);
+        let garbage = self.object("list", 64);
+        self.set(at, &f.gc.garbage, garbage);
+        self.places.push(at);
+    }
 }
 
 /// The unwind tables of the made-up image.
@@ -748,6 +768,7 @@ impl World {
         b.word(version_at, (version[0] << 24 | version[1] << 16 | version[2] << 8 | 0xf0).into());
         let runtime_size = row("_PyRuntimeState.<sizeof>", column).unwrap_or(0).clamp(1024, 1 << 18);
         let (runtime, head) = (b.data(runtime_size), b.data(8));
+        let generations = b.data(256);
         b.data(64);
         let whole = b.bytes.data.len().next_multiple_of(4096);
         Rc::make_mut(&mut b.bytes.data).resize(whole, 0);
@@ -772,6 +793,7 @@ impl World {
         b.quietly(|b| b.finish_types(&f, &rules, interpreter));
         b.zoo(&f, &rules);
         let sp = b.threads(&f, &rules, runtime, head, interpreter);
+        b.collector(&f, interpreter, runtime, generations);
         // Blocks of the image are places too: types, the runtime.
         b.places.extend([runtime, head]);
         b.places.extend(b.types.values().copied());
@@ -838,6 +860,16 @@ impl World {
         for (at, word) in (self.runtime..).step_by(8).zip(words) {
             bytes.change(at, *word, 8);
         }
+        bytes
+    }
+
+    /// The bytes without the pointer to the youngest generation.
+    #[cfg(test)]
+    pub fn without_generation0(&self) -> Bytes {
+        let mut bytes = self.bytes.clone();
+        let f = &self.layout.fields;
+        let at = f.interp.gc.at().and_then(|gc| Ok(gc + f.gc.generation0.at()?)).expect("the pointer's place");
+        bytes.change(self.interpreter + at, 0, 8);
         bytes
     }
 
