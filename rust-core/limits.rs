@@ -84,6 +84,10 @@ pub const NATIVE_FRAMES: usize = 200_000;
 pub const NATIVE_FRAMES_TOTAL: usize = 1 << 20;
 /// Objects in one list of the garbage collector: as many as 16 GiB of the smallest tracked ones.
 pub const GC_OBJECTS: u64 = 1 << 28;
+/// Bytes that are held of a linked list while it is followed, where it is in the order of memory.
+pub const CHAIN_NEAR: u64 = 16 << 20;
+/// The same, where it is in no order: with less, each link of a long one is a read of its own.
+pub const CHAIN: u64 = 256 << 20;
 /// Callbacks of the garbage collector that are shown.
 pub const GC_CALLBACKS: usize = 256;
 /// Objects of `gc.garbage` that are shown, where the user asks for all.

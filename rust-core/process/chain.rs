@@ -3,19 +3,17 @@
 //! A page cache that is looked up in a table and holds 16 MiB is too slow and too small for that. Here
 //! blocks are read ahead into places that follow from the address. The allocator puts structs that were
 //! made one after the other next to each other, and chains are mostly in that order; where they are
-//! not, the blocks become pages. Invariant: what is held has a fixed size, whatever the chain does.
+//! not, more blocks are held, and where that does not help either, the blocks become pages. Invariant:
+//! what is held is bounded, whatever the chain does, and gone when it was followed.
 
 use super::Cache;
 use crate::bytes::{Addr, word};
 use crate::error::{Error, Result};
+use crate::limits;
 
-/// Bytes of all blocks.
-const HELD: u64 = 16 << 20;
 /// The smallest block.
 const PAGE: u64 = 4096;
-/// Blocks after which it is asked whether reading ahead is worth its cost.
-const JUDGED: u64 = 256;
-/// Links that a block should have given by then. A block of 64 KiB costs as much as some 8 pages.
+/// Links that a block should have given. One of 64 KiB costs as much as some 8 pages.
 const WORTH: u64 = 8;
 /// Links between two questions to the user.
 const POLL_EVERY: u64 = 1 << 16;
@@ -29,13 +27,25 @@ struct Block {
     bytes: Vec<u8>,
 }
 
+/// How blocks are held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// The chain goes on near the place where it was: few blocks are needed.
+    Near,
+    /// It goes anywhere: many blocks, each of which is met again.
+    Anywhere,
+    /// It goes anywhere in more memory than is held.
+    Lost,
+}
+
 /// Reads pairs of words, one after the other.
 pub struct Chain<'a> {
     memory: &'a Cache,
+    order: Order,
     size: u64,
     blocks: Vec<Block>,
     asked: u64,
-    /// Since the size of blocks was last judged.
+    /// Since the order was last judged.
     loaded: u64,
     answered: u64,
 }
@@ -43,15 +53,33 @@ pub struct Chain<'a> {
 impl<'a> Chain<'a> {
     /// A reader that has read nothing.
     pub fn new(memory: &'a Cache) -> Chain<'a> {
-        let mut chain = Chain { memory, size: 0, blocks: Vec::new(), asked: 0, loaded: 0, answered: 0 };
-        chain.resize(memory.ahead());
+        let mut chain =
+            Chain { memory, order: Order::Near, size: 0, blocks: Vec::new(), asked: 0, loaded: 0, answered: 0 };
+        chain.reorder(Order::Near);
         chain
     }
 
-    fn resize(&mut self, size: u64) {
-        self.size = size.next_power_of_two().clamp(PAGE, HELD);
+    fn reorder(&mut self, order: Order) {
+        self.order = order;
+        let (size, held) = match order {
+            Order::Near => (self.memory.ahead(), limits::CHAIN_NEAR),
+            Order::Anywhere => (self.memory.ahead(), limits::CHAIN),
+            Order::Lost => (PAGE, limits::CHAIN),
+        };
+        self.size = size.next_power_of_two().clamp(PAGE, limits::CHAIN_NEAR);
         self.blocks.clear();
-        self.blocks.resize_with((HELD / self.size) as usize, Block::default);
+        self.blocks.resize_with((held / self.size) as usize, Block::default);
+        (self.loaded, self.answered) = (0, 0);
+    }
+
+    /// Blocks after which it is asked whether they are worth their cost: the first ones are new whatever
+    /// the order is.
+    fn judged(&self) -> u64 {
+        match self.order {
+            Order::Near => self.blocks.len() as u64,
+            Order::Anywhere => 2 * self.blocks.len() as u64,
+            Order::Lost => u64::MAX,
+        }
     }
 
     /// The two words at `addr`.
@@ -80,15 +108,14 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// Reads a block. Leaves `loaded` at 0 where blocks have another size from now on.
+    /// Reads a block. Leaves `loaded` at 0 where blocks are held in another way from now on.
     fn load(&mut self, number: u64, place: usize) -> Result<()> {
-        if self.loaded >= JUDGED && self.size > PAGE && self.memory.bulk().is_some() {
-            let worth = self.answered / self.loaded >= WORTH;
-            (self.loaded, self.answered) = (0, 0);
-            if !worth {
-                self.resize(PAGE);
+        if self.loaded >= self.judged() && self.memory.bulk().is_some() {
+            if self.answered / self.loaded < WORTH {
+                self.reorder(if self.order == Order::Near { Order::Anywhere } else { Order::Lost });
                 return Ok(());
             }
+            (self.loaded, self.answered) = (0, 0);
         }
         self.loaded += 1;
         let block = &mut self.blocks[place];
@@ -123,5 +150,22 @@ mod tests {
         assert_eq!(chain.pair(Addr(0x10000 + 8 * 4998)).unwrap(), (4998, 4999));
         assert!(matches!(chain.pair(Addr(0x10000 + 8 * 4999)), Err(Error::Fault { .. })));
         assert!(chain.pair(Addr(u64::MAX - 7)).is_err());
+    }
+
+    #[test]
+    fn an_interrupt_ends_it() {
+        let memory = |answers: bool| {
+            let mut fake = Fake::default();
+            fake.add(0x10000, vec![0; 0x10000]);
+            let asked = std::cell::Cell::new(0);
+            let poll = move || answers && asked.replace(asked.get() + 1) < 1;
+            Cache::new(Box::new(fake), Some(std::rc::Rc::new(poll)))
+        };
+        assert!(matches!(Chain::new(&memory(false)).pair(Addr(0x10000)), Err(Error::Interrupted)));
+        // What is held already is no way around it.
+        let memory = memory(true);
+        let mut chain = Chain::new(&memory);
+        let ended = (0..2 * POLL_EVERY).any(|_| matches!(chain.pair(Addr(0x10000)), Err(Error::Interrupted)));
+        assert!(ended);
     }
 }
