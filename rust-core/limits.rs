@@ -116,3 +116,5 @@ pub const BASICSIZE: u64 = 1 << 24;
 pub const REGEX: usize = 1 << 20;
 /// Parts of one value that wait to be written: brackets to close, above all.
 pub const REPR_WAITING: usize = 1 << 19;
+/// Bytes that one thread of a scan reads of texts and tables that have no size but an end.
+pub const SIZE_EFFORT: usize = 64 << 20;

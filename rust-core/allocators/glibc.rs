@@ -32,7 +32,7 @@ const CHAIN: usize = 16;
 /// Bytes that are read at a time.
 const WINDOW: usize = 1 << 20;
 /// Bytes of a chunk that are shown at most: enough for the fixed part of every object.
-pub const HEAD: usize = 1024;
+pub const HEAD: usize = 1280;
 
 /// A chunk in use.
 #[derive(Debug, Clone, Copy)]

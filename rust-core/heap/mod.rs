@@ -40,8 +40,8 @@ impl Census {
         let memory = &objects.memory;
         let (layout, rules) = (&objects.layout, &objects.layout.rules);
         let plan = Plan::new(&layout.fields, rules)?;
-        let own = sizes::own_rules(rules).iter();
-        let own = own.filter_map(|(name, rule)| Some((objects.located.static_type(name, memory)?.0, *rule))).collect();
+        let own = sizes::own_rules(rules).into_iter();
+        let own = own.filter_map(|(name, rule)| Some((objects.located.static_type(name, memory)?.0, rule))).collect();
         let types = Types::new(&layout.fields, *rules, own)?;
         let bulk = memory.bulk();
         let reader = bulk.as_deref().map_or(Reader::Single(&**memory), Reader::Shared);

@@ -5,12 +5,13 @@
 //! possible reference count. All else is memory of objects: tables of keys, values, lists' items.
 
 use super::pools::Pools;
-use super::sizes::{KEYS_HEAD, Rule, Size, Sizes};
+use super::sizes::{HEAD, Pending, Sizes};
 use super::types::{Local, TypeId, Types};
 use crate::allocators::glibc;
 use crate::allocators::pymalloc::{self, Blocks, Chain};
 use crate::bytes::word;
 use crate::layout::{Fields, RefCount, Rules};
+use crate::limits;
 use crate::process::{Source, workers};
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -19,8 +20,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 /// Bytes that are read at a time.
 const WINDOW: u64 = 1 << 20;
 
-/// Places of a table of keys that are read at a time.
-const KEYS_BATCH: usize = 4096;
+/// Places of pending sizes that are read at a time.
+const BATCH: usize = 4096;
 
 /// What was counted of one type.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -144,23 +145,6 @@ pub struct Scanned {
     pub interrupted: bool,
 }
 
-/// A dict, or a class, whose table of keys has to be looked at.
-struct Pending {
-    keys: u64,
-    id: TypeId,
-    values: bool,
-    class: bool,
-}
-
-impl Pending {
-    fn add(&self, sizes: &Sizes, head: &[u8], tallies: &mut [Tally]) {
-        let more = sizes.of_keys(&Size { bytes: 0, keys: None, values: self.values }, head, self.class);
-        if let Some(tally) = tallies.get_mut(usize::from(self.id)) {
-            tally.size = tally.size.saturating_add(more);
-        }
-    }
-}
-
 /// What the scan has to know of this build.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -258,6 +242,7 @@ pub fn scan(
             free: Blocks::default(),
             part: Part::default(),
             settled: 0,
+            effort: limits::SIZE_EFFORT,
         };
         if !chunks_taken.swap(true, Ordering::Relaxed) {
             worker.chunks(mappings, pools, &|| {
@@ -275,9 +260,12 @@ pub fn scan(
                 stop.store(true, Ordering::Relaxed);
             }
         }
-        if !stop.load(Ordering::Relaxed) {
-            worker.keys();
-        }
+        worker.rest(&|| {
+            if !go_on() {
+                stop.store(true, Ordering::Relaxed);
+            }
+            !stop.load(Ordering::Relaxed)
+        });
         results.lock().unwrap_or_else(PoisonError::into_inner).push(worker.part);
     };
     source.each(&work, go_on);
@@ -372,6 +360,8 @@ struct Worker<'a> {
     part: Part,
     /// Of the pending ones, those that are in no window that was read so far.
     settled: usize,
+    /// Bytes that may still be read of what has no size but an end.
+    effort: usize,
 }
 
 impl Worker<'_> {
@@ -432,7 +422,7 @@ impl Worker<'_> {
             }
             self.pool(*addr, &buffer[at..at + pool], &mut window);
         }
-        self.near_keys(*first, &buffer[..have]);
+        self.near(*first, &buffer[..have]);
         self.buffer = buffer;
         window.types.shrink_to_fit();
         window.words.shrink_to_fit();
@@ -491,19 +481,16 @@ impl Worker<'_> {
                 continue;
             }
             let tracked = info.has_gc() && self.plan.tracked(block, *before);
-            let size = self.plan.sizes.size(info, addr + *before as u64, object, room);
-            let class = info.rule == Rule::Type;
+            let at = addr + *before as u64;
+            let size = self.plan.sizes.size((id, info), at, object, room, &mut self.part.pending);
             if self.part.tallies.len() <= usize::from(id) {
                 self.part.tallies.resize(usize::from(id) + 1, Tally::default());
             }
             let tally = &mut self.part.tallies[usize::from(id)];
             tally.count += 1;
-            tally.size = tally.size.saturating_add(size.bytes);
+            tally.size = tally.size.saturating_add(size);
             tally.allocated += length;
             tally.tracked += u64::from(tracked);
-            if let Some(keys) = size.keys {
-                self.part.pending.push(Pending { keys, id, values: size.values, class });
-            }
             return Some((*before, id));
         }
         self.untyped(addr, block);
@@ -542,39 +529,53 @@ impl Worker<'_> {
             && u64::from_le_bytes(back) & !3 == addr.wrapping_sub(head as u64)
     }
 
-    /// Adds the sizes of those tables of keys that lie in the window that was just read: most do, as they
-    /// were allocated together with their dict.
-    fn near_keys(&mut self, start: u64, bytes: &[u8]) {
-        let Part { pending, tallies, .. } = &mut self.part;
-        let sizes = &self.plan.sizes;
+    /// Adds those pending sizes that the window that was just read tells: most, as a dict's table of keys was
+    /// allocated together with it.
+    fn near(&mut self, start: u64, bytes: &[u8]) {
         let mut i = self.settled;
-        while let Some(one) = pending.get(i) {
-            let at = usize::try_from(one.keys.wrapping_sub(start)).unwrap_or(usize::MAX);
-            match bytes.get(at..).and_then(|rest| rest.get(..KEYS_HEAD)) {
+        while let Some(one) = self.part.pending.get(i) {
+            let at = usize::try_from(one.at.wrapping_sub(start)).unwrap_or(usize::MAX);
+            match bytes.get(at..).and_then(|rest| rest.get(..HEAD)) {
                 Some(head) => {
-                    one.add(sizes, head, tallies);
-                    pending.swap_remove(i);
+                    let one = self.part.pending.swap_remove(i);
+                    self.settle(&one, head);
                 }
                 None => i += 1,
             }
         }
-        self.settled = pending.len();
+        self.settled = self.part.pending.len();
     }
 
-    /// Adds the sizes of the other tables of keys, which lie anywhere.
-    fn keys(&mut self) {
-        let mut pending = std::mem::take(&mut self.part.pending);
-        pending.sort_unstable_by_key(|one| one.keys);
-        let mut heads = vec![0u8; KEYS_BATCH * KEYS_HEAD];
-        let mut places = Vec::with_capacity(KEYS_BATCH);
-        for batch in pending.chunks(KEYS_BATCH) {
-            places.clear();
-            places.extend(batch.iter().map(|one| one.keys));
-            let heads = &mut heads[..places.len() * KEYS_HEAD];
-            self.source.gather(&places, KEYS_HEAD, heads);
-            self.part.read += heads.len() as u64;
-            for (one, head) in batch.iter().zip(heads.chunks_exact(KEYS_HEAD)) {
-                one.add(&self.plan.sizes, head, &mut self.part.tallies);
+    /// Adds a pending size to those of its type.
+    #[inline]
+    fn settle(&mut self, one: &Pending, head: &[u8]) {
+        let Part { pending, tallies, .. } = &mut self.part;
+        let more = self.plan.sizes.more(one, head, self.source, &mut self.effort, pending);
+        if let Some(tally) = tallies.get_mut(usize::from(one.id)) {
+            tally.size = tally.size.saturating_add(more);
+        }
+    }
+
+    /// Adds the other pending sizes, which lie anywhere.
+    fn rest(&mut self, go_on: &dyn Fn() -> bool) {
+        let mut heads = vec![0u8; BATCH * HEAD];
+        let mut places = Vec::with_capacity(BATCH);
+        // What is found leads to something else at most once: a frame to its code.
+        while !self.part.pending.is_empty() {
+            let mut pending = std::mem::take(&mut self.part.pending);
+            pending.sort_unstable_by_key(|one| one.at);
+            for batch in pending.chunks(BATCH) {
+                if !go_on() {
+                    return;
+                }
+                places.clear();
+                places.extend(batch.iter().map(|one| one.at));
+                let heads = &mut heads[..places.len() * HEAD];
+                self.source.gather(&places, HEAD, heads);
+                self.part.read += heads.len() as u64;
+                for (one, head) in batch.iter().zip(heads.chunks_exact(HEAD)) {
+                    self.settle(one, head);
+                }
             }
         }
     }

@@ -4,9 +4,11 @@
 //! Built-in types with a `__sizeof__` of their own have a rule here; all others have `object`'s:
 //! `tp_basicsize`, and `tp_itemsize` for each item.
 
-use super::types::Info;
+use super::types::{Info, TypeId};
 use crate::bytes::{uint, word};
-use crate::layout::{DictKeys, Fields, Ints, Rules, Slot};
+use crate::layout::own_sizes::{OwnSize, Start, Term};
+use crate::layout::{CodeSize, DictKeys, Fields, Frames, Ints, RefCount, Rules, Slot};
+use crate::process::Source;
 
 /// How the size of an object is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub enum Rule {
     Items,
     Int,
     Str,
+    /// `str` of Python 2.
+    Str2,
     Unicode2,
     List,
     Bytearray,
@@ -26,31 +30,45 @@ pub enum Rule {
     Set,
     /// Classes.
     Type,
+    OrderedDict,
+    Code,
+    /// A frame with its variables and its value stack in it (3.10 and older).
+    Frame,
+    /// A frame object, which leads to its frame (3.11 and later).
+    FrameObject,
+    /// Generators and the like with a frame in them (3.11 and later).
+    Generator,
+    /// A type of an extension module.
+    Own(&'static OwnSize),
 }
 
 /// The built-in types whose objects have a rule of their own, by `tp_name`.
-pub fn own_rules(rules: &Rules) -> &'static [(&'static str, Rule)] {
-    const COMMON: &[(&str, Rule)] = &[
+pub fn own_rules(rules: &Rules) -> Vec<(&'static str, Rule)> {
+    let mut all = vec![
         ("list", Rule::List),
         ("bytearray", Rule::Bytearray),
         ("dict", Rule::Dict),
         ("set", Rule::Set),
         ("frozenset", Rule::Set),
-        ("int", Rule::Int),
-        ("str", Rule::Str),
-        ("type", Rule::Type),
+        ("code", Rule::Code),
     ];
-    // The last three are other types there: a machine word, bytes, and one without `__sizeof__`.
-    const PYTHON2: &[(&str, Rule)] = &[
-        ("list", Rule::List),
-        ("bytearray", Rule::Bytearray),
-        ("dict", Rule::Dict),
-        ("set", Rule::Set),
-        ("frozenset", Rule::Set),
-        ("long", Rule::Int),
-        ("unicode", Rule::Unicode2),
-    ];
-    if rules.python2 { PYTHON2 } else { COMMON }
+    all.extend(if rules.python2 {
+        // `int` is a machine word there, and `type` has no `__sizeof__`.
+        [("long", Rule::Int), ("unicode", Rule::Unicode2), ("str", Rule::Str2)]
+    } else {
+        [("int", Rule::Int), ("str", Rule::Str), ("type", Rule::Type)]
+    });
+    all.extend([("collections.OrderedDict", Rule::OrderedDict), ("frozendict", Rule::Dict)]);
+    match rules.frames {
+        Frames::Objects => all.push(("frame", Rule::Frame)),
+        Frames::Interpreter { .. } => all.extend([
+            ("frame", Rule::FrameObject),
+            ("generator", Rule::Generator),
+            ("coroutine", Rule::Generator),
+            ("async_generator", Rule::Generator),
+        ]),
+    }
+    all
 }
 
 /// A field that a scan reads: a part of the word at `offset`.
@@ -71,6 +89,16 @@ impl Place {
         Some(Place { offset: field.offset as usize, width, first: first % 64, mask })
     }
 
+    /// A whole word.
+    fn word(offset: u64) -> Place {
+        Place { offset: offset as usize, width: 8, first: 0, mask: u64::MAX }
+    }
+
+    /// The same field where the bytes begin `first` bytes later.
+    fn before(self, first: u64) -> Place {
+        Place { offset: self.offset.saturating_sub(first as usize), ..self }
+    }
+
     #[inline]
     fn get(self, object: &[u8]) -> u64 {
         // A whole word is read at once; at the end of an object there may be less than that.
@@ -79,21 +107,35 @@ impl Place {
     }
 }
 
-/// The size of an object as far as the object itself tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Size {
-    /// Bytes, without those of `keys`.
-    pub bytes: u64,
-    /// The table of keys whose bytes belong to it, if nobody shares it.
-    pub keys: Option<u64>,
-    /// The object has values apart from that table, one for each key.
-    pub values: bool,
+/// A part of an object's size that other memory tells.
+#[derive(Debug, Clone, Copy)]
+pub struct Pending {
+    /// Where that is.
+    pub at: u64,
+    /// Whose size it is.
+    pub id: TypeId,
+    what: What,
+    /// What the object says of it: a number of items.
+    count: u64,
 }
 
-impl Size {
-    fn of(bytes: u64) -> Size {
-        Size { bytes, keys: None, values: false }
-    }
+/// What a [`Pending`] looks at.
+#[derive(Debug, Clone, Copy)]
+enum What {
+    /// A dict's table of keys; the dict may have values apart from it, one for each key.
+    Keys { values: bool },
+    /// The table of keys that instances of a class share.
+    SharedKeys,
+    /// A word, so many bytes for each.
+    Times(u8),
+    /// The instructions of a code object, one byte for each.
+    Instructions,
+    /// The code object of a frame, from the first field that counts.
+    Code,
+    /// A pointer to that code object.
+    Executable,
+    /// Something of an extension type.
+    Own(&'static Term),
 }
 
 /// Where sizes are in objects of this build.
@@ -101,6 +143,7 @@ impl Size {
 pub struct Sizes {
     ob_size: Place,
     tagged: Option<Place>,
+    /// Where digits begin, if that and not `tp_basicsize` is what `__sizeof__` counts.
     digits: u64,
     least_digits: bool,
     length: Place,
@@ -113,12 +156,61 @@ pub struct Sizes {
     strings: [u64; 3],
     list: (Place, Place),
     bytearray: Place,
+    /// Bytes before those of a bytearray that has some.
+    bytearray_head: u64,
     set: (Place, Place, u64),
     open_dict: Option<(Place, Place, u64)>,
     dict: (Option<Place>, Option<Place>),
     /// `sizeof` of `PyTypeObject` and `PyHeapTypeObject`, and the keys that instances share.
     class: (u64, u64, Option<Place>),
     keys: Keys,
+    ordered: Ordered,
+    code: Code,
+    frame: Frame,
+    /// Where the structs of extension types begin: behind `PyObject`, and in classes.
+    starts: [u64; 2],
+    /// `ob_sval` of `bytes`, and of `str` in Python 2.
+    bytes: [u64; 2],
+    ob_type: u64,
+    refcount: RefCount,
+}
+
+/// Where sizes are in an `OrderedDict`.
+#[derive(Debug, Clone, Copy)]
+struct Ordered {
+    first: Place,
+    used: Place,
+    node: u64,
+    /// `od_fast_nodes_size`.
+    fast: Place,
+}
+
+/// Where sizes are in code objects.
+#[derive(Debug, Clone, Copy)]
+struct Code {
+    size: CodeSize,
+    extra: Option<Place>,
+    cell2arg: Option<Place>,
+    cellvars: Place,
+    instructions: Place,
+    /// The first of the next two, which lie close together.
+    first: u64,
+    stack: Place,
+    locals: Option<Place>,
+}
+
+/// Where sizes are in frames and in generators.
+#[derive(Debug, Clone, Copy)]
+struct Frame {
+    /// Frames that are objects: `f_code`, `f_valuestack`, and where the variables begin.
+    code: Place,
+    value_stack: Place,
+    locals: u64,
+    /// `f_frame`, and in such a frame the code object.
+    frame: Place,
+    executable: u64,
+    generator: Place,
+    tag: u64,
 }
 
 /// Where sizes are in a dict's table of keys.
@@ -134,8 +226,11 @@ struct Keys {
     header: u64,
 }
 
-/// Bytes of a table of keys that tell its size.
-pub const KEYS_HEAD: usize = 40;
+/// Bytes that are looked at for a [`Pending`]: of a table of keys, an object, a struct.
+pub const HEAD: usize = 40;
+
+/// Bytes of an entry of an inline cache of opcodes (`_PyOpcache`).
+const CACHE_ENTRY: u64 = 32;
 
 /// Bytes of an entry of a set (`setentry`), and of an entry of a dict with its hash.
 const SET_ENTRY: u64 = 16;
@@ -149,11 +244,14 @@ impl Sizes {
     pub fn new(fields: &Fields, rules: &Rules) -> Sizes {
         let place = |slot: &Slot| Place::new(slot).unwrap_or_default();
         let at = |slot: &Slot| slot.at().unwrap_or(0);
-        let (ascii, two, keys) = (&fields.ascii, &fields.unicode2, &fields.keys);
+        let (ascii, two, keys, code) = (&fields.ascii, &fields.unicode2, &fields.keys, &fields.code);
+        let behind = |slot: &Slot, more: u64| Place::word(at(slot) + more);
+        let stack = at(&code.co_stacksize);
+        let first = code.co_nlocalsplus.at().map_or(stack, |locals| stack.min(locals));
         Sizes {
             ob_size: place(&fields.var.ob_size),
             tagged: (rules.ints == Ints::Tagged).then(|| place(&fields.long.lv_tag)),
-            digits: at(&fields.long.ob_digit),
+            digits: if rules.python2 { 0 } else { at(&fields.long.ob_digit) },
             least_digits: rules.int_digit,
             length: place(if rules.python2 { &two.length } else { &ascii.length }),
             kind: place(&ascii.kind),
@@ -164,6 +262,7 @@ impl Sizes {
             strings: [at(&ascii.size), at(&fields.compact.size), at(&two.size)],
             list: (place(&fields.list.ob_item), place(&fields.list.allocated)),
             bytearray: place(&fields.bytearray.ob_alloc),
+            bytearray_head: if rules.bytearray_of_bytes { at(&fields.bytes.ob_sval) + 1 } else { 0 },
             set: (place(&fields.set.mask), place(&fields.set.table), at(&fields.set.smalltable)),
             open_dict: (rules.keys == DictKeys::OpenTable).then(|| {
                 // `ma_smalltable` is the last member.
@@ -182,6 +281,35 @@ impl Sizes {
                 entries: place(&keys.dk_nentries),
                 header: at(&keys.dk_indices),
             },
+            ordered: Ordered {
+                first: place(&fields.odict.od_first),
+                used: place(&fields.dict.ma_used),
+                node: at(&fields.odict_node.size),
+                fast: behind(&fields.odict.od_first, 24),
+            },
+            code: Code {
+                size: rules.code_size,
+                extra: Place::new(&code.co_extra),
+                cell2arg: Place::new(&code.co_cell2arg),
+                cellvars: place(&code.co_cellvars),
+                instructions: place(&code.co_code),
+                first,
+                stack: place(&code.co_stacksize).before(first),
+                locals: Place::new(&code.co_nlocalsplus).map(|place| place.before(first)),
+            },
+            frame: Frame {
+                code: place(&fields.frame.f_code),
+                value_stack: place(&fields.frame.f_valuestack),
+                locals: at(&fields.frame.f_localsplus),
+                frame: place(&fields.frame.f_frame),
+                executable: at(&fields.iframe.executable),
+                generator: behind(&fields.generator.gi_iframe, at(&fields.iframe.executable)),
+                tag: rules.stackref_tag,
+            },
+            starts: [at(&fields.object.size), at(&fields.heap_type.size).next_multiple_of(16)],
+            bytes: [at(&fields.bytes.ob_sval), at(&fields.str2.ob_sval)],
+            ob_type: at(&fields.object.ob_type),
+            refcount: rules.refcount,
         }
     }
 
@@ -192,18 +320,26 @@ impl Sizes {
         if info.rule == Rule::Str { self.strings[0] } else { info.basicsize }
     }
 
-    /// The size of the object at `addr` of a type with this `info`; `object` are its bytes, at least those of
-    /// its fixed part. Its block has room for `room` bytes.
+    /// The size of the object at `addr` of a type with this `info` and the number `id`, as far as the object
+    /// itself tells; `later` gets the rest. `object` are its bytes, at least those of its fixed part. Its
+    /// block has room for `room` bytes.
     #[inline]
-    pub fn size(&self, info: &Info, addr: u64, object: &[u8], room: u64) -> Size {
+    pub fn size(
+        &self,
+        (id, info): (TypeId, &Info),
+        addr: u64,
+        object: &[u8],
+        room: u64,
+        later: &mut Vec<Pending>,
+    ) -> u64 {
         let basic = info.basicsize + u64::from(info.before);
-        let table = |bytes: u64| Size::of((basic + bytes.min(MOST)).min(MOST));
+        let table = |bytes: u64| (basic + bytes.min(MOST)).min(MOST);
         match info.rule {
-            Rule::Fixed => Size::of(basic),
+            Rule::Fixed => basic,
             Rule::Items => {
                 let items = (self.ob_size.get(object) as i64).unsigned_abs().min(MOST).saturating_mul(info.itemsize);
-                // Frames and generators have items and no `ob_size`.
-                if items > room { Size::of(basic) } else { table(items) }
+                // Some types have items and no `ob_size`.
+                if items > room { basic } else { table(items) }
             }
             Rule::Int => {
                 let digits = match self.tagged {
@@ -212,25 +348,229 @@ impl Sizes {
                 };
                 let digits = digits.max(u64::from(self.least_digits));
                 let basic = if self.digits == 0 { info.basicsize } else { self.digits };
-                Size::of((u64::from(info.before) + basic + digits.min(MOST) * 4).min(MOST))
+                (u64::from(info.before) + basic + digits.min(MOST) * 4).min(MOST)
             }
-            Rule::Str => Size::of(u64::from(info.before) + self.string(addr, object)),
-            Rule::Unicode2 => table(self.length.get(object).min(MOST).saturating_add(1) * 4),
+            Rule::Str => u64::from(info.before) + self.string(addr, object),
+            // The bytes and a 0, whatever a subclass has in addition.
+            Rule::Str2 => u64::from(info.before) + self.bytes[1] + 1 + self.ob_size.get(object).min(MOST),
+            Rule::Unicode2 => {
+                u64::from(info.before) + self.strings[2] + self.length.get(object).min(MOST).saturating_add(1) * 4
+            }
             Rule::List => {
                 let allocated = if self.list.0.get(object) == 0 { 0 } else { self.list.1.get(object) };
                 table(allocated.min(MOST) * 8)
             }
-            Rule::Bytearray => table(self.bytearray.get(object)),
+            Rule::Bytearray => {
+                let bytes = self.bytearray.get(object);
+                table(if bytes > 0 { bytes.min(MOST) + self.bytearray_head } else { 0 })
+            }
             Rule::Set => self.hash(&self.set, addr, object, SET_ENTRY, basic),
-            Rule::Dict => match &self.open_dict {
-                Some(places) => self.hash(places, addr, object, DICT_ENTRY, basic),
-                None => Size {
-                    bytes: basic,
-                    keys: self.dict.0.map(|place| place.get(object)),
-                    values: self.dict.1.is_some_and(|place| place.get(object) != 0),
-                },
-            },
-            Rule::Type => self.class(info, object),
+            Rule::Dict => self.dict(id, addr, object, basic, later),
+            Rule::Type => self.class(id, info, object, later),
+            _ => self.rare((id, info), addr, object, room, later).min(MOST),
+        }
+    }
+
+    fn dict(&self, id: TypeId, addr: u64, object: &[u8], basic: u64, later: &mut Vec<Pending>) -> u64 {
+        if let Some(places) = &self.open_dict {
+            return self.hash(places, addr, object, DICT_ENTRY, basic);
+        }
+        if let Some(keys) = self.dict.0 {
+            let values = self.dict.1.is_some_and(|place| place.get(object) != 0);
+            later.push(Pending { at: keys.get(object), id, what: What::Keys { values }, count: 0 });
+        }
+        basic
+    }
+
+    /// The size of an object of one of the less common types.
+    #[inline(never)]
+    fn rare(&self, (id, info): (TypeId, &Info), addr: u64, object: &[u8], room: u64, later: &mut Vec<Pending>) -> u64 {
+        let basic = info.basicsize + u64::from(info.before);
+        let mut push = |at: u64, more: u64, what: What| {
+            if at != 0 {
+                later.push(Pending { at: at.wrapping_add(more), id, what, count: 0 });
+            }
+        };
+        match info.rule {
+            Rule::OrderedDict => {
+                let Ordered { first, used, node, fast } = self.ordered;
+                let nodes = if first.get(object) == 0 { 0 } else { used.get(object).min(MOST) * node };
+                basic + nodes.min(MOST) + fast.get(object).min(MOST) * 8 + self.dict(id, addr, object, 0, later)
+            }
+            Rule::Code => {
+                let Code { size, extra, cell2arg, cellvars, instructions, .. } = self.code;
+                let ob_size = self.ob_size.offset as u64;
+                let mut bytes = basic;
+                if size.rounded {
+                    bytes += self.ob_size.get(object).min(MOST) * info.itemsize.min(8);
+                    bytes = bytes.next_multiple_of(8);
+                }
+                if let Some(extra) = extra {
+                    if extra.get(object) != 0 {
+                        bytes += size.extra_head;
+                        push(extra.get(object), 0, What::Times(8));
+                    }
+                    let behind = |more: u64| Place::word(extra.offset as u64 + more).get(object);
+                    if size.cache && behind(16) != 0 {
+                        bytes += (behind(24) >> 32 & 0xff) * CACHE_ENTRY;
+                        push(instructions.get(object), ob_size, What::Instructions);
+                    }
+                }
+                if cell2arg.is_some_and(|place| place.get(object) != 0) {
+                    push(cellvars.get(object), ob_size, What::Times(8));
+                }
+                bytes
+            }
+            Rule::Frame => {
+                let frame = &self.frame;
+                let variables = frame.value_stack.get(object).wrapping_sub(addr.wrapping_add(frame.locals));
+                push(frame.code.get(object), self.code.first, What::Code);
+                // One slot is in the fixed part.
+                basic.saturating_sub(8) + if variables > room { 0 } else { variables }
+            }
+            Rule::FrameObject => {
+                push(self.frame.frame.get(object), self.frame.executable, What::Executable);
+                basic
+            }
+            Rule::Generator => {
+                push(self.frame.generator.get(object) & !self.frame.tag, self.code.first, What::Code);
+                basic
+            }
+            Rule::Own(own) => self.own(own, (id, info), addr, object, later),
+            _ => basic,
+        }
+    }
+
+    /// The size of an object of an extension type.
+    fn own(
+        &self,
+        own: &'static OwnSize,
+        (id, info): (TypeId, &Info),
+        addr: u64,
+        object: &[u8],
+        later: &mut Vec<Pending>,
+    ) -> u64 {
+        let start = self.starts[usize::from(own.start == Start::HeapType)];
+        let mut bytes = u64::from(info.before) + if own.fixed { start + u64::from(own.size) } else { info.basicsize };
+        if own.dict {
+            bytes += self.dict(id, addr, object, 0, later);
+        }
+        let field = |at: u16| word(object, start as usize + usize::from(at)).unwrap_or(0);
+        let some = |at: u16, each: u16| field(at).min(MOST).saturating_mul(u64::from(each)).min(MOST);
+        for term in own.terms {
+            let (pointer, count) = match *term {
+                Term::Plus(more) => {
+                    bytes += u64::from(more);
+                    continue;
+                }
+                Term::Words { at, each } => {
+                    bytes += some(at, each);
+                    continue;
+                }
+                Term::Ints { at, each } => {
+                    bytes += (field(at) & 0xffff_ffff) * u64::from(each);
+                    continue;
+                }
+                Term::Held { pointer, at, each, plus } => {
+                    bytes += if field(pointer) == 0 { 0 } else { some(at, each) + u64::from(plus) };
+                    continue;
+                }
+                Term::Digits { flags, at } => {
+                    // MPD_STATIC_DATA, MPD_SHARED_DATA, MPD_CONST_DATA
+                    bytes += if field(flags) & 0xe0 == 0 { some(at, 8) } else { 0 };
+                    continue;
+                }
+                Term::Blocks { len, first, each } => {
+                    let slots = field(first).min(MOST) + field(len).min(MOST);
+                    bytes += slots.div_ceil(u64::from(each)).saturating_mul((u64::from(each) + 2) * 8).min(MOST);
+                    continue;
+                }
+                Term::Array { at, descriptor } => (field(descriptor), field(at)),
+                Term::Behind { pointer, .. }
+                | Term::Items { pointer, .. }
+                | Term::Bytes { pointer, .. }
+                | Term::Text { pointer }
+                | Term::Formats { pointer, .. }
+                | Term::Children { pointer, .. } => (field(pointer), 0),
+            };
+            if pointer != 0 {
+                later.push(Pending { at: pointer, id, what: What::Own(term), count });
+            }
+        }
+        bytes
+    }
+
+    /// What `head`, the bytes at `one.at`, adds to the size of its object. `source` is asked for more of them,
+    /// as long as `effort` lasts; `later` gets what they lead to.
+    pub fn more(
+        &self,
+        one: &Pending,
+        head: &[u8],
+        source: &dyn Source,
+        effort: &mut usize,
+        later: &mut Vec<Pending>,
+    ) -> u64 {
+        let some = |each: u64| word(head, 0).unwrap_or(0).min(MOST).saturating_mul(each).min(MOST);
+        match one.what {
+            What::Keys { values } => self.of_keys(values, head, false),
+            What::SharedKeys => self.of_keys(false, head, true),
+            What::Times(each) => some(u64::from(each)),
+            What::Instructions => some(1) / 2,
+            What::Code => {
+                let locals = self.code.locals.map_or(0, |place| place.get(head));
+                (self.code.stack.get(head).min(MOST / 8) + locals.min(MOST / 8)) * 8
+            }
+            What::Executable => {
+                let code = word(head, 0).unwrap_or(0) & !self.frame.tag;
+                if code != 0 {
+                    later.push(Pending { at: code.wrapping_add(self.code.first), what: What::Code, ..*one });
+                }
+                0
+            }
+            What::Own(term) => self.more_own(term, one, head, source, effort),
+        }
+    }
+
+    fn more_own(&self, term: &Term, one: &Pending, head: &[u8], source: &dyn Source, effort: &mut usize) -> u64 {
+        let some = |at: usize, each: u64| word(head, at).unwrap_or(0).min(MOST).saturating_mul(each).min(MOST);
+        match *term {
+            Term::Behind { at, each, plus, .. } => u64::from(plus) + some(usize::from(at), u64::from(each)),
+            Term::Items { each, .. } => some(self.ob_size.offset, u64::from(each)),
+            Term::Bytes { unshared, .. } => {
+                if unshared && self.is_shared(head) {
+                    return 0;
+                }
+                self.bytes[0] + 1 + some(self.ob_size.offset, 1)
+            }
+            Term::Text { .. } => 1 + text_length(one.at, head, source, effort),
+            Term::Array { .. } => {
+                // A char, then the size.
+                let size = uint(head, 4, 4).unwrap_or(0);
+                one.count.min(MOST).saturating_mul(size).min(MOST)
+            }
+            Term::Formats { each, .. } => formats(one.at, usize::from(each), source, effort),
+            Term::Children { plus, .. } => {
+                // attrib, length, allocated, children; then the first children.
+                let inline = word(head, 24).is_some_and(|children| children == one.at.wrapping_add(32));
+                u64::from(plus) + if inline { 0 } else { some(16, 8) }
+            }
+            Term::Plus(_)
+            | Term::Words { .. }
+            | Term::Ints { .. }
+            | Term::Held { .. }
+            | Term::Digits { .. }
+            | Term::Blocks { .. } => 0,
+        }
+    }
+
+    /// Whether the object that begins with `head` has more than one reference.
+    fn is_shared(&self, head: &[u8]) -> bool {
+        let count = (self.ob_type as usize).checked_sub(8).and_then(|at| word(head, at)).unwrap_or(0);
+        match self.refcount {
+            RefCount::Word => count != 1,
+            RefCount::Half | RefCount::Flagged => count & 0xffff_ffff != 1,
+            // ob_tid; flags and ob_ref_local; ob_ref_shared, which has two bits of flags.
+            RefCount::Split => word(head, 8).is_none_or(|w| w >> 32 != 1) || count >> 2 != 0,
         }
     }
 
@@ -256,26 +596,28 @@ impl Sizes {
     }
 
     /// A hash table that is in the object while it is small.
-    fn hash(&self, places: &(Place, Place, u64), addr: u64, object: &[u8], entry: u64, basic: u64) -> Size {
+    fn hash(&self, places: &(Place, Place, u64), addr: u64, object: &[u8], entry: u64, basic: u64) -> u64 {
         let (mask, table, small) = places;
         let apart = table.get(object) != addr.wrapping_add(*small);
         let entries = mask.get(object).min(MOST).saturating_add(1);
-        Size::of(basic + if apart { entries * entry } else { 0 })
+        basic + if apart { entries * entry } else { 0 }
     }
 
-    fn class(&self, info: &Info, object: &[u8]) -> Size {
+    fn class(&self, id: TypeId, info: &Info, object: &[u8], later: &mut Vec<Pending>) -> u64 {
         let (plain, heap, keys) = self.class;
         let flags = word(object, info.flags_at as usize).unwrap_or(0);
         if flags & super::types::HEAPTYPE == 0 {
-            return Size::of(plain);
+            return plain;
         }
-        let keys = keys.map(|place| place.get(object)).filter(|keys| *keys != 0);
-        Size { bytes: heap + u64::from(info.before), keys, values: false }
+        if let Some(at) = keys.map(|place| place.get(object)).filter(|keys| *keys != 0) {
+            later.push(Pending { at, id, what: What::SharedKeys, count: 0 });
+        }
+        heap + u64::from(info.before)
     }
 
-    /// What the table of keys that begins with `head` adds to `size`. Those of a class count even if
-    /// they are shared.
-    pub fn of_keys(&self, size: &Size, head: &[u8], class: bool) -> u64 {
+    /// What the table of keys that begins with `head` adds to the size of its dict, which may have `values`
+    /// apart from it. Those of a class count even if they are shared.
+    fn of_keys(&self, values: bool, head: &[u8], class: bool) -> u64 {
         let keys = &self.keys;
         let (slots, index, general) = match keys.rule {
             DictKeys::Log2 => {
@@ -302,7 +644,7 @@ impl Sizes {
         // USABLE_FRACTION of Objects/dictobject.c.
         let usable = slots * 2 / 3;
         let mut bytes = 0;
-        if size.values {
+        if values {
             let shared = keys.usable.get(head).saturating_add(keys.entries.get(head)).min(MOST / 8);
             bytes += 8 * if keys.rule == DictKeys::Log2 { shared } else { usable };
         }
@@ -311,4 +653,45 @@ impl Sizes {
         }
         bytes
     }
+}
+
+/// Bytes of the text at `at`, which begins with `head`, up to the 0 at its end.
+fn text_length(at: u64, head: &[u8], source: &dyn Source, effort: &mut usize) -> u64 {
+    let mut length = 0;
+    let mut buffer = [0; 512];
+    let mut have = head.len().min(buffer.len());
+    buffer[..have].copy_from_slice(&head[..have]);
+    loop {
+        if let Some(end) = buffer[..have].iter().position(|byte| *byte == 0) {
+            return length + end as u64;
+        }
+        length += have as u64;
+        if have == 0 || *effort < buffer.len() {
+            return length;
+        }
+        *effort -= buffer.len();
+        have = source.read_some(at.wrapping_add(length), &mut buffer);
+    }
+}
+
+/// Bytes of the table of entries of `each` bytes at `at`, the last of which begins with 0.
+fn formats(at: u64, each: usize, source: &dyn Source, effort: &mut usize) -> u64 {
+    const BATCH: usize = 16;
+    let mut buffer = [0; BATCH * 32];
+    let Some(buffer) = buffer.get_mut(..BATCH * each) else { return 0 };
+    let mut length = 0;
+    while *effort >= buffer.len() {
+        *effort -= buffer.len();
+        let have = source.read_some(at.wrapping_add(length), buffer);
+        for entry in buffer[..have].chunks_exact(each) {
+            length += each as u64;
+            if word(entry, 0).is_none_or(|format| format == 0) {
+                return length;
+            }
+        }
+        if have < buffer.len() {
+            break;
+        }
+    }
+    length
 }

@@ -6,6 +6,7 @@
 
 use super::pools::Pools;
 use super::sizes::Rule;
+use crate::layout::own_sizes::{OwnSize, Start};
 use crate::layout::{Fields, Rules};
 use crate::limits;
 use crate::process::Source;
@@ -39,6 +40,8 @@ pub struct Info {
     pub before: u32,
     /// How the size of an object is found.
     pub rule: Rule,
+    /// The type whose `__sizeof__` that rule is, if it is not that of `object`.
+    pub sized_as: Option<u64>,
     /// Where `tp_flags` are, in types.
     pub flags_at: u32,
 }
@@ -64,6 +67,10 @@ struct Places {
     itemsize: u64,
     name: u64,
     base: u64,
+    /// `ht_name`, and where the text lies in a `str`.
+    heap_name: Option<(u64, u64)>,
+    /// Where the structs of extension types begin: behind `PyObject`, and in classes.
+    starts: [u64; 2],
 }
 
 /// The types, shared by the threads of a scan.
@@ -97,6 +104,11 @@ impl Types {
             itemsize: ty.tp_itemsize.at()?,
             name: ty.tp_name.at()?,
             base: ty.tp_base.at()?,
+            heap_name: {
+                let text = if rules.python2 { &fields.str2.ob_sval } else { &fields.ascii.size };
+                fields.heap_type.ht_name.at().ok().zip(text.at().ok())
+            },
+            starts: [fields.object.size.at()?, fields.heap_type.size.at().unwrap_or(0).next_multiple_of(16)],
         };
         Ok(Types {
             known: Mutex::default(),
@@ -168,17 +180,21 @@ impl Types {
         }
         let before = if flags & HAVE_GC == 0 { 0 } else { self.rules.before.gc_head }
             + if flags & self.rules.before.words_flags == 0 { 0 } else { 16 };
-        let rule = self.rule(addr, source).unwrap_or(if itemsize == 0 { Rule::Fixed } else { Rule::Items });
+        let plain = if itemsize == 0 { Rule::Fixed } else { Rule::Items };
+        let (rule, sized_as) = self.rule(addr, source).map_or((plain, None), |(rule, of)| (rule, Some(of)));
         let flags_at = self.places.flags as u32;
-        Some(Info { addr, flags, basicsize, itemsize, before: before as u32, rule, flags_at })
+        Some(Info { addr, flags, basicsize, itemsize, before: before as u32, rule, sized_as, flags_at })
     }
 
-    /// The rule of the built-in type that this one is or comes from.
-    fn rule(&self, addr: u64, source: &dyn Source) -> Option<Rule> {
+    /// The rule of the first type with one that this one is or comes from, and that type.
+    fn rule(&self, addr: u64, source: &dyn Source) -> Option<(Rule, u64)> {
         let mut at = addr;
         for _ in 0..limits::BASES {
             if let Some((_, rule)) = self.families.iter().find(|(known, _)| *known == at) {
-                return Some(*rule);
+                return Some((*rule, at));
+            }
+            if let Some(own) = self.extension(at, source) {
+                return Some((Rule::Own(own), at));
             }
             match Self::word(source, at.wrapping_add(self.places.base)) {
                 Some(base) if base != 0 => at = base,
@@ -186,6 +202,23 @@ impl Types {
             }
         }
         None
+    }
+
+    /// What is known of the type at `addr` as one of an extension module: it has the name, the size that the
+    /// name promises, and is no class of Python that somebody called so.
+    fn extension(&self, addr: u64, source: &dyn Source) -> Option<&'static OwnSize> {
+        let word = |offset: u64| Self::word(source, addr.wrapping_add(offset));
+        let (name, size) = (word(self.places.name)?, word(self.places.basicsize)?);
+        let mut text = [0; 48];
+        let have = source.read_some(name, &mut text);
+        let text = text[..have].split(|byte| *byte == 0).next()?;
+        let start = |own: &OwnSize| self.places.starts[usize::from(own.start == Start::HeapType)];
+        let fits = |own: &&OwnSize| own.name.as_bytes() == text && start(own) + u64::from(own.size) == size;
+        let found = self.rules.own_sizes.each().find(fits)?;
+        // A class of Python has its name from the text of its `ht_name`; one in C has a name of its own.
+        let heap = word(self.places.flags)? & HEAPTYPE != 0;
+        let from_text = |(at, inside): (u64, u64)| word(at).is_none_or(|of| of.wrapping_add(inside) == name);
+        (!heap || !self.places.heap_name.is_none_or(from_text)).then_some(found)
     }
 }
 

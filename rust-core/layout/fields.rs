@@ -331,6 +331,8 @@ fields! {
         co_firsttraceable = "_co_firsttraceable",
         co_code_adaptive = "co_code_adaptive",
         co_tlbc = "co_tlbc",
+        co_extra = "co_extra",
+        co_cell2arg = "co_cell2arg",
     }
     frame: FrameFields = "PyFrameObject" | "_frame" {
         f_back = "f_back",

@@ -9,6 +9,7 @@ mod debug_offsets;
 pub mod fields;
 mod native_names;
 pub mod opcodes;
+pub mod own_sizes;
 mod rules;
 mod table;
 mod verify;
@@ -21,7 +22,8 @@ use crate::process::Cache;
 pub use fields::{Field, Fields, Origin, Slot};
 pub use native_names::{NativeName, Role};
 pub use rules::{
-    Before, Collector, DictKeys, Frames, GcStats, GilPlace, InstanceDict, Ints, LineTable, RefCount, Rules, Text,
+    Before, CodeSize, Collector, DictKeys, Frames, GcStats, GilPlace, InstanceDict, Ints, LineTable, RefCount, Rules,
+    Text,
 };
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -2,6 +2,7 @@
 
 use super::native_names::{NativeName, native_names};
 use super::opcodes::Opcodes;
+use super::own_sizes::OwnSizes;
 use crate::locate::Version;
 
 /// How Python frames are kept.
@@ -136,6 +137,18 @@ pub struct Before {
     pub words_flags: u64,
 }
 
+/// What `__sizeof__` of a code object adds (`code_sizeof` in `Objects/codeobject.c`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CodeSize {
+    /// Bytes of `_PyCodeObjectExtra` without its items.
+    pub extra_head: u64,
+    /// A cache of opcodes lies behind `co_extra`: a map, the cache, a flag, its size (3.8, bpo-26219,
+    /// to 3.10).
+    pub cache: bool,
+    /// The instructions are in the object, and its size is a multiple of a word (3.11).
+    pub rounded: bool,
+}
+
 /// The rules of one build.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
@@ -182,6 +195,12 @@ pub struct Rules {
     pub free_threaded: bool,
     /// The size of an `int` counts one digit at least (3.11.2, gh-101266).
     pub int_digit: bool,
+    /// What `__sizeof__` of a code object adds.
+    pub code_size: CodeSize,
+    /// Types of extension modules with a `__sizeof__` of their own.
+    pub own_sizes: OwnSizes,
+    /// A bytearray keeps its bytes in a `bytes` object (3.15, gh-139871).
+    pub bytearray_of_bytes: bool,
     /// Reference counts.
     pub refcount: RefCount,
     /// What lies before an object.
@@ -258,6 +277,13 @@ pub fn rules(version: &Version, header: u64) -> Option<Rules> {
         python2: minor == 0,
         free_threaded,
         int_digit: minor >= 11,
+        code_size: CodeSize {
+            extra_head: if minor == 6 { 0 } else { 8 },
+            cache: (8..=10).contains(&minor),
+            rounded: minor >= 11,
+        },
+        own_sizes: OwnSizes(minor),
+        bytearray_of_bytes: minor >= 15,
         refcount: match minor {
             _ if free_threaded => RefCount::Split,
             0..=11 => RefCount::Word,

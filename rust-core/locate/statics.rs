@@ -37,6 +37,10 @@ const SYMBOLS: &[(&str, &[&str])] = &[
     ("member_descriptor", &["PyMemberDescr_Type"]),
     ("frame", &["PyFrame_Type"]),
     ("generator", &["PyGen_Type"]),
+    ("coroutine", &["PyCoro_Type"]),
+    ("async_generator", &["PyAsyncGen_Type"]),
+    ("collections.OrderedDict", &["PyODict_Type"]),
+    ("frozendict", &["PyFrozenDict_Type"]),
     ("code", &["PyCode_Type"]),
 ];
 
