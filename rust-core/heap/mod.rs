@@ -1,7 +1,9 @@
 //! All objects of the target, whether the garbage collector knows them or not.
 //!
-//! [`pools`] finds where small objects are, [`scan`] which they are, [`types`] and [`sizes`] what of.
+//! [`pools`] finds where small objects are, [`scan`] which they are, [`types`] and [`sizes`] what of,
+//! [`own_sizeof`] whose size is not known exactly.
 
+pub mod own_sizeof;
 pub mod pools;
 pub mod scan;
 pub mod sizes;

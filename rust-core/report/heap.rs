@@ -17,6 +17,8 @@ pub struct Row {
     pub count: u64,
     /// Bytes, as `sys.getsizeof` says.
     pub size: u64,
+    /// Whether that is all: the kind has no `__sizeof__` of its own that is not decoded.
+    pub size_decoded: bool,
     /// Bytes of the memory blocks that they are in.
     pub allocated: u64,
     /// How many of them are in the garbage collector's lists.
@@ -66,7 +68,7 @@ pub fn partition(answer: &Partition, skip: usize, limit: usize, paint: &Paint) -
             i.to_string(),
             row.count.to_string(),
             percent(row.count, *objects).to_string(),
-            row.size.to_string(),
+            format!("{}{}", if row.size_decoded { "" } else { "~" }, row.size),
             percent(row.size, *bytes).to_string(),
             cumulative.to_string(),
             percent(cumulative, *bytes).to_string(),

@@ -3,8 +3,10 @@
 use super::attach::Attached;
 use super::request::{By, Request, Response, Sort};
 use crate::bytes::Addr;
+use crate::diag::Diagnostic;
 use crate::error::{Error, Result};
 use crate::heap::Census;
+use crate::heap::own_sizeof::OwnSizeofs;
 use crate::heap::scan::Tally;
 use crate::limits;
 use crate::report::heap::{Partition, Row, partition};
@@ -16,6 +18,9 @@ use std::collections::hash_map::Entry;
 /// Rows that are shown where the user asks for no number, as guppy shows.
 const ROWS: usize = 10;
 
+/// Kinds that one remark names.
+const UNDECODED: usize = 20;
+
 /// Answers `py-heap`.
 ///
 /// # Errors
@@ -25,11 +30,12 @@ pub fn heap(attached: &Attached, request: &Request) -> Result<Response> {
     let census = stopped.census(&attached.objects)?;
     let options = &request.options;
     let pattern = options.type_pattern.as_deref().map(pattern).transpose()?;
-    let rows = by_type(attached, census);
-    let rows = rows.into_iter().filter(|row| pattern.as_ref().is_none_or(|pattern| pattern.is_match(&row.kind)));
-    let mut rows: Vec<Row> = match options.by {
-        By::Type => rows.collect(),
-        By::Module => merged(rows.map(|row| Row { kind: module(&row.kind).to_owned(), ..row })),
+    let mut rows = by_type(attached, census);
+    rows.retain(|row| pattern.as_ref().is_none_or(|pattern| pattern.is_match(&row.kind)));
+    let undecoded = undecoded(&rows);
+    let mut rows = match options.by {
+        By::Type => rows,
+        By::Module => merged(rows.into_iter().map(|row| Row { kind: module(&row.kind).to_owned(), ..row })),
     };
     match options.sort {
         Sort::Size => rows.sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.kind.cmp(&b.kind))),
@@ -39,6 +45,7 @@ pub fn heap(attached: &Attached, request: &Request) -> Result<Response> {
     let mut diagnostics = attached.diagnostics.all();
     diagnostics.extend(stopped.diagnostics.all());
     diagnostics.extend(census.remarks());
+    diagnostics.extend(undecoded);
     let answer = Partition {
         objects: rows.iter().map(|row| row.count).sum(),
         bytes: rows.iter().map(|row| row.size).fold(0, u64::saturating_add),
@@ -60,6 +67,17 @@ pub fn heap(attached: &Attached, request: &Request) -> Result<Response> {
     Ok(Response { text, ..Response::default() })
 }
 
+/// A remark on the kinds whose sizes are not all that `sys.getsizeof` says.
+fn undecoded(rows: &[Row]) -> Option<Diagnostic> {
+    let mut kinds: Vec<_> = rows.iter().filter(|row| !row.size_decoded).map(|row| row.kind.as_str()).collect();
+    kinds.sort_unstable();
+    let more = kinds.len().saturating_sub(UNDECODED);
+    kinds.truncate(UNDECODED);
+    let at = kinds.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() };
+    let what = "the sizes of these kinds (~) leave out what their own __sizeof__ adds".to_owned();
+    (!kinds.is_empty()).then_some(Diagnostic { what, at })
+}
+
 /// A regular expression of the user's.
 fn pattern(text: &str) -> Result<Regex> {
     RegexBuilder::new(text)
@@ -76,12 +94,13 @@ fn module(kind: &str) -> &str {
 /// A row for each type. Types that have one name are one row.
 fn by_type(attached: &Attached, census: &Census) -> Vec<Row> {
     let objects = &attached.objects;
+    let mut own_sizeofs = OwnSizeofs::new(objects);
     let rows = census.types.iter().filter(|(_, tally)| tally.count > 0).map(|(info, tally)| {
         let ty = objects.type_at(Addr(info.addr));
         let kind =
             ty.map_or_else(|_| format!("<unreadable type at {}>", Addr(info.addr)), |ty| objects.class_name(&ty));
         let Tally { count, size, allocated, tracked } = *tally;
-        Row { kind, count, size, allocated, tracked }
+        Row { kind, count, size, size_decoded: !own_sizeofs.is_undecoded(info), allocated, tracked }
     });
     merged(rows)
 }
@@ -95,6 +114,7 @@ fn merged(rows: impl Iterator<Item = Row>) -> Vec<Row> {
             Entry::Occupied(mut sum) => {
                 let sum = sum.get_mut();
                 sum.count += row.count;
+                sum.size_decoded &= row.size_decoded;
                 sum.size = sum.size.saturating_add(row.size);
                 sum.allocated += row.allocated;
                 sum.tracked += row.tracked;
