@@ -110,10 +110,20 @@ pub const PAGES: u64 = 1 << 26;
 pub const POOLS: u64 = 1 << 24;
 /// Words that a scan remembers to be no type.
 pub const SCANNED_WORDS: usize = 1 << 20;
+/// Objects that are compared with each other, at 24 bytes each.
+pub const COMPARED: usize = 1 << 27;
+/// Bytes of one value that a search looks at.
+pub const FIND_BYTES: usize = 16 << 20;
+/// Bytes of all long values that one search looks at, all objects together.
+pub const LONG_BYTES: usize = 1 << 38;
+/// Table entries that a search for objects by their attributes looks at, all objects together.
+pub const FIND_ENTRIES: usize = 1 << 34;
+/// Objects, or rows, that a search shows at most.
+pub const FOUND: usize = 1 << 16;
+/// Bytes that a compiled regular expression may take.
+pub const REGEX: usize = 4 << 20;
 /// Bytes that `tp_basicsize` and `tp_itemsize` may say.
 pub const BASICSIZE: u64 = 1 << 24;
-/// Bytes of a compiled regular expression of the user's.
-pub const REGEX: usize = 1 << 20;
 /// Parts of one value that wait to be written: brackets to close, above all.
 pub const REPR_WAITING: usize = 1 << 19;
 /// Bytes that one thread of a scan reads of texts and tables that have no size but an end.

@@ -4,7 +4,8 @@ Nothing here knows how CPython works; nothing in the library knows GDB.
 """
 
 from . import command, native, parameters, session
-from .commands import frames, gc, heap, info, printing, threads  # noqa: F401  (importing a family declares its commands)
+# Importing a family declares its commands.
+from .commands import duplicates, find, frames, gc, heap, info, objects, printing, threads  # noqa: F401
 
 
 def load(here):

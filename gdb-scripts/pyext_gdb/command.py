@@ -3,6 +3,7 @@
 import argparse
 import collections
 import locale
+import shlex
 
 import gdb
 
@@ -51,9 +52,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _Command(gdb.Command):
-    def __init__(self, name, function, options, rest, complete_rest):
+    def __init__(self, name, function, options, rest, complete_rest, words):
         self.name, self.function, self.options, self.rest = name, function, options, rest
         self.complete_rest = complete_rest
+        self.words = words
         self.parser = _Parser(prog=name, add_help=False, allow_abbrev=False)
         for one in options:
             self.parser.add_argument(*one.flags, **one.keywords)
@@ -94,7 +96,7 @@ class _Command(gdb.Command):
     def _split(self, argument):
         """Options come first; what follows stays as it was typed: a path may have quotes and blanks."""
         if not self.rest:
-            return gdb.string_to_argv(argument), ""
+            return self.words(argument), ""
         words, rest = [], argument.strip()
         valued = {flag for o in self.options if "metavar" in o.keywords for flag in o.flags}
         while rest.startswith("-") and not rest.lstrip("-")[:1].isdigit():
@@ -121,14 +123,25 @@ class _Command(gdb.Command):
         return [c[head:] for c in candidates if c.startswith(last)]
 
 
-def command(name, options=(), rest=None, complete=None):
-    """Declare a command. `rest` names what follows the options; `complete(text)` gives candidates for it.
+def quoted_words(argument):
+    """Words with quotes around them or not, for regular expressions: GDB's own splitting eats backslashes."""
+    words = shlex.shlex(argument, posix=True)
+    words.whitespace_split, words.escape, words.commenters = True, "", ""
+    try:
+        return list(words)
+    except ValueError:
+        raise gdb.GdbError("A quotation has no end: %s" % argument)
+
+
+def command(name, options=(), rest=None, complete=None, words=gdb.string_to_argv):
+    """Declare a command. `rest` names what follows the options; `complete(text)` gives candidates for it. Of a command
+    without it, `words` splits what was typed.
 
     The function is called with that text and one keyword per option; its docstring is the help.
     """
 
     def declare(function):
-        _commands.append((name, function, tuple(options), rest, complete))
+        _commands.append((name, function, tuple(options), rest, complete, words))
         return function
 
     return declare

@@ -1,8 +1,12 @@
 //! All objects of the target, whether the garbage collector knows them or not.
 //!
 //! [`pools`] finds where small objects are, [`scan`] which they are, [`types`] and [`sizes`] what of,
-//! [`own_sizeof`] whose size is not known exactly.
+//! [`own_sizeof`] whose size is not known exactly. [`one`] and [`contents`] look at single objects of a
+//! census and into many of them.
 
+pub mod contents;
+pub mod equal;
+pub mod one;
 pub mod own_sizeof;
 pub mod pools;
 pub mod scan;

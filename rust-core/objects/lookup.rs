@@ -30,8 +30,8 @@ pub enum Attribute {
 }
 
 /// What the classes of an object have under a name.
-struct InClasses {
-    found: Option<Addr>,
+pub(super) struct InClasses {
+    pub(super) found: Option<Addr>,
     /// The class that has it.
     owner: Option<Addr>,
     /// The dict of every class could be read.
@@ -231,7 +231,7 @@ impl Objects {
     }
 
     /// What the class at `class` or one of its bases has under `name`.
-    fn in_classes(&self, class: Addr, name: &str) -> Result<InClasses> {
+    pub(super) fn in_classes(&self, class: Addr, name: &str) -> Result<InClasses> {
         let mut complete = true;
         for class in self.classes(class)? {
             let Some(dict) = self.class_dict(class)? else {

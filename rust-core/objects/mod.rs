@@ -10,6 +10,8 @@ mod decimal;
 pub mod depth;
 mod descriptors;
 pub mod dict;
+pub mod finder;
+pub mod header;
 mod instances;
 mod kinds;
 pub mod lines;
@@ -17,6 +19,7 @@ pub mod lookup;
 mod members;
 mod names;
 pub mod number;
+mod own;
 pub mod repr;
 pub mod sequence;
 pub mod set;
@@ -307,6 +310,15 @@ impl Objects {
         let before = self.entries_left.replace(limits::DICT_ENTRIES);
         let result = f();
         self.entries_left.set(before);
+        result
+    }
+
+    /// Runs `f`, which looks into many objects, with the budget of a search.
+    pub fn searching<T>(&self, f: impl FnOnce() -> T) -> T {
+        let before = (self.entries_left.replace(limits::FIND_ENTRIES), self.effort.replace(limits::FIND_ENTRIES));
+        let result = f();
+        self.entries_left.set(before.0);
+        self.effort.set(before.1);
         result
     }
 

@@ -42,6 +42,9 @@ pub fn answer(attached: &Attached, request: &Request) -> Result<Response> {
         Command::Info => super::info::info(attached, request),
         Command::Gc => super::gc::gc(attached, request),
         Command::Heap => super::heap::heap(attached, request),
+        Command::Find => super::find::find(attached, request),
+        Command::Object => super::object::object(attached, request),
+        Command::Dup => super::duplicates::duplicates(attached, request),
         Command::Files => Ok(Response { data: serde_json::json!(attached.mapped_files()), ..Response::default() }),
         Command::Value => Ok(super::value::value(attached, request)),
         Command::Types => Ok(super::value::types(request)),
@@ -344,7 +347,7 @@ impl<'a> Answering<'a> {
     }
 
     /// The selected frame.
-    fn current(&self) -> Result<(Rc<Stack>, usize)> {
+    pub(super) fn current(&self) -> Result<(Rc<Stack>, usize)> {
         let stack = self.selected_stack()?;
         if stack.frames.is_empty() {
             return Err(Error::User(match &stack.cut {

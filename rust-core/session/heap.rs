@@ -29,7 +29,7 @@ pub fn heap(attached: &Attached, request: &Request) -> Result<Response> {
     let stopped = attached.stopped()?;
     let census = stopped.census(&attached.objects)?;
     let options = &request.options;
-    let pattern = options.type_pattern.as_deref().map(pattern).transpose()?;
+    let pattern = options.type_name.as_deref().map(pattern).transpose()?;
     let mut rows = by_type(attached, census);
     rows.retain(|row| pattern.as_ref().is_none_or(|pattern| pattern.is_match(&row.kind)));
     let undecoded = undecoded(&rows);

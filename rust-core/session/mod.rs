@@ -2,11 +2,15 @@
 
 mod answer;
 mod attach;
+mod duplicates;
 mod files;
+mod find;
 mod gc;
 mod heap;
 mod info;
+mod object;
 mod path;
+mod pattern;
 mod request;
 mod select;
 mod steps;

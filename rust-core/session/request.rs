@@ -30,6 +30,12 @@ pub enum Command {
     Heap,
     /// `py-gc`.
     Gc,
+    /// `py-find`.
+    Find,
+    /// `py-obj`.
+    Object,
+    /// `py-dup`.
+    Dup,
     /// The files that the target maps, and where they are here: for `py-info --collect`.
     Files,
     /// The text of a value at an address, for pretty-printers.
@@ -67,13 +73,13 @@ pub struct Options {
     pub start: Option<i64>,
     /// `py-list`: the last line.
     pub end: Option<i64>,
-    /// `py-print`: a name or path. Names: what was typed of it so far.
+    /// `py-print`, `py-obj`: a name or path. Names: what was typed of it so far.
     pub name: Option<String>,
     /// `py-frame`: absolute index; `py-up`, `py-down`: relative to the selected frame.
     pub index: Option<i64>,
     /// Whether `index` is relative.
     pub relative: bool,
-    /// Value: the address.
+    /// Value, `py-obj`: the address.
     pub address: Option<u64>,
     /// Value: the C type's name, as the debugger has it.
     pub ctype: Option<String>,
@@ -85,9 +91,17 @@ pub struct Options {
     pub sort: Sort,
     /// `py-heap`: rows to leave out before the first.
     pub skip: usize,
-    /// `py-heap`: only types whose name has a match of this regular expression.
+    /// `py-find`, `py-dup`: the name of a type. `py-heap`: a regular expression of names.
     #[serde(rename = "type")]
-    pub type_pattern: Option<String>,
+    pub type_name: Option<String>,
+    /// `py-find`: subclasses too.
+    pub subclasses: bool,
+    /// `py-find`: attributes, as `name` or `name=value`.
+    pub attr: Vec<String>,
+    /// `py-find`: what is in values.
+    pub value: Option<String>,
+    /// `py-find`: sizes, as a comparison.
+    pub size: Option<String>,
 }
 
 /// What `py-heap` puts into one row.

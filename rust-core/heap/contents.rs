@@ -1,0 +1,381 @@
+//! What is in many objects: the bytes of all objects of some types, in address order, and the text of
+//! those that have one.
+//!
+//! Pools are read in runs, as the census reads them: a page cache would cost more than the reads.
+
+use super::Census;
+use super::types::TypeId;
+use crate::allocators::glibc::HEAD;
+use crate::allocators::pymalloc::OVERHEAD;
+use crate::bytes::{Addr, uint, word};
+use crate::error::Result;
+use crate::layout::{Ints, Slot};
+use crate::limits;
+use crate::objects::number::{Integer, repr_float};
+use crate::objects::{Kind, Objects};
+use crate::process::{Bulk, Source};
+use std::io::Write;
+use std::sync::Arc;
+
+/// Bytes that are read at a time.
+const RUN: usize = 1 << 20;
+/// Bytes that are read ahead between chunks of malloc.
+const AHEAD: usize = 1 << 16;
+
+/// An object that a pass meets.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// Where it is.
+    pub addr: Addr,
+    /// The number of its type.
+    pub id: TypeId,
+    /// Its first bytes: those up to the end of its block in a pool; of a larger one at most [`HEAD`].
+    pub bytes: &'a [u8],
+    /// Whether it is in a pool; else `bytes` may go beyond its end.
+    pub pool: bool,
+}
+
+impl Census {
+    /// Calls `f` with every object of the types that `wanted` has at their number, until it returns false;
+    /// how many of them could not be read.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Interrupted`].
+    pub fn read_each(&self, objects: &Objects, wanted: &[bool], f: &mut dyn FnMut(&Seen<'_>) -> bool) -> Result<u64> {
+        let memory = &objects.memory;
+        let bulk = memory.bulk();
+        let source: &dyn Source = match &bulk {
+            Some(bulk) => &**bulk,
+            None => &**memory,
+        };
+        let is_wanted = |id: TypeId| wanted.get(usize::from(id)).copied().unwrap_or(false);
+        let pool_size = objects.layout.rules.pool;
+        let mut buffer = vec![0; RUN];
+        let mut unreadable = 0;
+        for window in &self.scanned.windows {
+            memory.poll()?;
+            let objects_of = |i: usize| {
+                let first = window.pools.get(i).map_or(0, |pool| pool.object as usize);
+                let end = window.pools.get(i + 1).map_or(window.types.len(), |pool| pool.object as usize);
+                window.types.get(first..end).unwrap_or(&[])
+            };
+            let mut i = 0;
+            while let Some(first) = window.pools.get(i) {
+                if !objects_of(i).iter().any(|id| is_wanted(*id)) {
+                    i += 1;
+                    continue;
+                }
+                // Pools side by side are read together.
+                let start = i;
+                let place = |i: usize| first.addr + ((i - start) * pool_size) as u64;
+                while window.pools.get(i).is_some_and(|pool| {
+                    pool.addr == place(i)
+                        && (i + 1 - start) * pool_size <= RUN
+                        && objects_of(i).iter().any(|id| is_wanted(*id))
+                }) {
+                    i += 1;
+                }
+                let have = source.read_some(first.addr, &mut buffer[..((i - start) * pool_size).min(RUN)]);
+                for (number, pool) in window.pools[start..i].iter().enumerate() {
+                    let mut ids = objects_of(start + number).iter();
+                    for (at, bits) in window.words_of(pool).iter().enumerate() {
+                        let mut rest = *bits;
+                        while rest != 0 {
+                            let block = at * 64 + rest.trailing_zeros() as usize;
+                            rest &= rest - 1;
+                            let Some(id) = ids.next() else { break };
+                            if !is_wanted(*id) {
+                                continue;
+                            }
+                            let before = self.info(*id).map_or(0, |info| info.before as usize);
+                            let size = usize::from(pool.size);
+                            let offset = OVERHEAD + block * size;
+                            let begin = number * pool_size + offset;
+                            let Some(bytes) = buffer[..have].get(begin + before..begin + size) else {
+                                unreadable += 1;
+                                continue;
+                            };
+                            let addr = Addr(pool.addr + (offset + before) as u64);
+                            if !f(&Seen { addr, id: *id, bytes, pool: true }) {
+                                return Ok(unreadable);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        let (mut at, mut have) = (0, 0);
+        for (i, (addr, id)) in self.scanned.loose.iter().enumerate() {
+            if i % 1024 == 0 {
+                memory.poll()?;
+            }
+            if !is_wanted(*id) {
+                continue;
+            }
+            let inside = |at: u64, have: usize| {
+                addr.checked_sub(at).map(|offset| offset as usize).filter(|offset| offset.saturating_add(HEAD) <= have)
+            };
+            if inside(at, have).is_none() {
+                (at, have) = (*addr, source.read_some(*addr, &mut buffer[..AHEAD]));
+            }
+            let offset = (addr - at) as usize;
+            let bytes = &buffer[offset..have.min(offset + HEAD).max(offset)];
+            if bytes.is_empty() {
+                unreadable += 1;
+                continue;
+            }
+            if !f(&Seen { addr: Addr(*addr), id: *id, bytes, pool: false }) {
+                break;
+            }
+        }
+        Ok(unreadable)
+    }
+}
+
+/// Reads the texts of objects.
+pub struct Texts<'a> {
+    objects: &'a Objects,
+    bulk: Option<Arc<dyn Bulk>>,
+    raw: Vec<u8>,
+    out: Vec<u8>,
+    /// Bytes beyond blocks that may still be read.
+    room: usize,
+}
+
+/// A field of an object of which `bytes` are the first.
+fn field(bytes: &[u8], slot: &Slot) -> Option<u64> {
+    let field = slot.field?;
+    let width = if (1..=8).contains(&field.width) { field.width as usize } else { 8 };
+    let value = uint(bytes, field.offset as usize, width)?;
+    Some(match field.bits {
+        Some((first, count)) => value >> (first % 64) & ((1 << count.min(63)) - 1),
+        None => value,
+    })
+}
+
+impl<'a> Texts<'a> {
+    /// A reader for the objects of a target.
+    pub fn new(objects: &'a Objects) -> Texts<'a> {
+        Texts { objects, bulk: objects.memory.bulk(), raw: Vec::new(), out: Vec::new(), room: limits::LONG_BYTES }
+    }
+
+    /// The text of the object, which is of this kind, as far as [`limits::FIND_BYTES`] go: that of a `str` as
+    /// UTF-8, `bytes` as they are, numbers in decimal. `None` if it has none, or cannot be read.
+    pub fn of(&mut self, kind: Kind, seen: &Seen<'_>) -> Option<&[u8]> {
+        self.out.clear();
+        let (objects, bytes) = (self.objects, seen.bytes);
+        let layout = &objects.layout;
+        match kind {
+            Kind::Str => self.flexible(seen)?,
+            Kind::Unicode2 => self.points(&objects.text(seen.addr, limits::FIND_BYTES / 4).ok()?.points),
+            Kind::Str2 | Kind::Bytes => {
+                let at = if kind == Kind::Str2 { &layout.str2.ob_sval } else { &layout.bytes.ob_sval }.at().ok()?;
+                let length = field(bytes, &layout.var.ob_size)?;
+                self.data(seen, at, length)?;
+                std::mem::swap(&mut self.raw, &mut self.out);
+            }
+            Kind::Int2 => {
+                let _ = write!(self.out, "{}", field(bytes, &layout.int.ob_ival)? as i64);
+            }
+            Kind::Int => {
+                let _ = match small(objects, bytes) {
+                    Some(value) => write!(self.out, "{value}"),
+                    None => write!(self.out, "{}", objects.integer(seen.addr).as_ref().map(Integer::decimal).ok()?),
+                };
+            }
+            Kind::Float => {
+                let value = f64::from_bits(word(bytes, layout.float.ob_fval.at().ok()? as usize)?);
+                self.out.extend_from_slice(repr_float(value).as_bytes());
+            }
+            _ => return None,
+        }
+        Some(&self.out)
+    }
+
+    fn flexible(&mut self, seen: &Seen<'_>) -> Option<()> {
+        let (layout, bytes) = (&self.objects.layout, seen.bytes);
+        let ascii = &layout.ascii;
+        let is_ascii = field(bytes, &ascii.ascii)? != 0;
+        if field(bytes, &ascii.compact)? == 0 {
+            let text = self.objects.text(seen.addr, limits::FIND_BYTES / 4).ok()?;
+            self.points(&text.points);
+            return Some(());
+        }
+        let (length, width) = (field(bytes, &ascii.length)?, field(bytes, &ascii.kind)?);
+        if !matches!(width, 1 | 2 | 4) {
+            return None;
+        }
+        let at = if is_ascii { ascii.size.at() } else { layout.compact.size.at() }.ok()?;
+        self.data(seen, at, length.checked_mul(width)?)?;
+        if is_ascii {
+            std::mem::swap(&mut self.raw, &mut self.out);
+            return Some(());
+        }
+        let raw = std::mem::take(&mut self.raw);
+        for unit in raw.chunks_exact(width as usize) {
+            self.push(uint(unit, 0, width as usize).unwrap_or(0) as u32);
+        }
+        self.raw = raw;
+        Some(())
+    }
+
+    fn points(&mut self, points: &[u32]) {
+        points.iter().for_each(|point| self.push(*point));
+    }
+
+    /// Lone surrogates are no characters: U+FFFD stands for them.
+    fn push(&mut self, point: u32) {
+        let c = char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER);
+        self.out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+    }
+
+    /// Puts `length` bytes from `at` bytes into the object into `raw`.
+    fn data(&mut self, seen: &Seen<'_>, at: u64, length: u64) -> Option<()> {
+        self.raw.clear();
+        let length = usize::try_from(length).ok()?.min(limits::FIND_BYTES);
+        let start = at as usize;
+        if let Some(bytes) = seen.bytes.get(start..).and_then(|rest| rest.get(..length)) {
+            self.raw.extend_from_slice(bytes);
+            return Some(());
+        }
+        if seen.pool {
+            // It cannot be longer than its block.
+            return None;
+        }
+        let source: &dyn Source = match &self.bulk {
+            Some(bulk) => &**bulk,
+            None => &*self.objects.memory,
+        };
+        self.room = self.room.checked_sub(length)?;
+        // Piece by piece: a length is a claim.
+        while self.raw.len() < length {
+            let (done, more) = (self.raw.len(), (length - self.raw.len()).min(AHEAD));
+            self.raw.resize(done + more, 0);
+            if source.read_some((seen.addr + at).0.wrapping_add(done as u64), &mut self.raw[done..]) < more {
+                return None;
+            }
+        }
+        Some(())
+    }
+}
+
+/// The value of an int of at most two digits.
+fn small(objects: &Objects, bytes: &[u8]) -> Option<i64> {
+    let layout = &objects.layout;
+    let (negative, digits) = match layout.rules.ints {
+        Ints::SignedSize => {
+            let size = field(bytes, &layout.var.ob_size)? as i64;
+            (size < 0, size.unsigned_abs())
+        }
+        Ints::Tagged => {
+            let tag = field(bytes, &layout.long.lv_tag)?;
+            (tag & 3 == 2, tag >> 3)
+        }
+    };
+    let at = layout.long.ob_digit.at().ok()? as usize;
+    let value = match digits {
+        0 => 0,
+        1 => uint(bytes, at, 4)?,
+        2 => (uint(bytes, at + 4, 4)? << 30) + uint(bytes, at, 4)?,
+        _ => return None,
+    } as i64;
+    Some(if negative { -value } else { value })
+}
+
+/// Reads the contents of objects that can be equal, piece by piece.
+pub struct Contents<'a> {
+    objects: &'a Objects,
+    bulk: Option<Arc<dyn Bulk>>,
+    piece: Vec<u8>,
+    /// Bytes beyond blocks that may still be read.
+    room: usize,
+}
+
+impl<'a> Contents<'a> {
+    /// A reader for the objects of a target.
+    pub fn new(objects: &'a Objects) -> Contents<'a> {
+        Contents { objects, bulk: objects.memory.bulk(), piece: Vec::new(), room: limits::LONG_BYTES }
+    }
+
+    /// Calls `f` with bytes that tell the value of the object, which is of this kind, from all others of its
+    /// type. `None` if it has no such bytes, or they cannot be read.
+    pub fn each(&mut self, kind: Kind, seen: &Seen<'_>, f: &mut dyn FnMut(&[u8])) -> Option<()> {
+        let (layout, bytes) = (&self.objects.layout, seen.bytes);
+        let (length, width, at) = match kind {
+            Kind::Str if field(bytes, &layout.ascii.compact)? != 0 => {
+                let is_ascii = field(bytes, &layout.ascii.ascii)? != 0;
+                let at = if is_ascii { layout.ascii.size.at() } else { layout.compact.size.at() }.ok()?;
+                f(&[u8::from(is_ascii)]);
+                (field(bytes, &layout.ascii.length)?, field(bytes, &layout.ascii.kind)?, at)
+            }
+            Kind::Str | Kind::Unicode2 => {
+                let text = self.objects.text(seen.addr, limits::FIND_BYTES / 4).ok()?;
+                if text.points.len() < text.len {
+                    return None;
+                }
+                // Written as one of the compact form is, for 3.11 and older have both.
+                let widest = text.points.iter().copied().max().unwrap_or(0);
+                let width = match widest {
+                    0..=0xff => 1,
+                    0x100..=0xffff => 2,
+                    _ => 4,
+                };
+                f(&[u8::from(widest < 0x80)]);
+                f(&[width as u8]);
+                f(&(text.len as u64).to_le_bytes());
+                self.piece.clear();
+                for point in &text.points {
+                    self.piece.extend_from_slice(&point.to_le_bytes()[..width]);
+                }
+                f(&self.piece);
+                return Some(());
+            }
+            Kind::Str2 => (field(bytes, &layout.var.ob_size)?, 1, layout.str2.ob_sval.at().ok()?),
+            Kind::Bytes => (field(bytes, &layout.var.ob_size)?, 1, layout.bytes.ob_sval.at().ok()?),
+            Kind::Tuple => (field(bytes, &layout.var.ob_size)?, 8, layout.tuple.ob_item.at().ok()?),
+            Kind::Float => (1, 8, layout.float.ob_fval.at().ok()?),
+            Kind::Int2 => (1, 8, layout.int.ob_ival.at().ok()?),
+            Kind::Int => {
+                let head = match layout.rules.ints {
+                    Ints::SignedSize => field(bytes, &layout.var.ob_size)?,
+                    Ints::Tagged => field(bytes, &layout.long.lv_tag)?,
+                };
+                let digits = match layout.rules.ints {
+                    Ints::SignedSize => (head as i64).unsigned_abs(),
+                    Ints::Tagged => head >> 3,
+                };
+                // The sign.
+                f(&[if layout.rules.ints == Ints::Tagged { head & 3 } else { head >> 63 } as u8]);
+                (digits, 4, layout.long.ob_digit.at().ok()?)
+            }
+            _ => return None,
+        };
+        let size = usize::try_from(length.checked_mul(width)?).ok().filter(|size| *size < 1 << 40)?;
+        f(&[width as u8]);
+        f(&length.to_le_bytes());
+        if let Some(bytes) = seen.bytes.get(at as usize..).and_then(|rest| rest.get(..size)) {
+            f(bytes);
+            return Some(());
+        }
+        if seen.pool {
+            return None;
+        }
+        let source: &dyn Source = match &self.bulk {
+            Some(bulk) => &**bulk,
+            None => &*self.objects.memory,
+        };
+        self.room = self.room.checked_sub(size)?;
+        let mut done = 0;
+        self.piece.resize(AHEAD, 0);
+        while done < size {
+            self.objects.memory.poll().ok()?;
+            let piece = &mut self.piece[..(size - done).min(AHEAD)];
+            if source.read_some((seen.addr + at).0.wrapping_add(done as u64), piece) < piece.len() {
+                return None;
+            }
+            f(piece);
+            done += piece.len();
+        }
+        Some(())
+    }
+}

@@ -1,0 +1,120 @@
+//! One object of the census: its size, its block, and which object an address lies in.
+
+use super::Census;
+use super::scan::{Pool, Window};
+use super::sizes::{self, Sizes};
+use super::types::{Info, TypeId};
+use crate::allocators::glibc::HEAD;
+use crate::allocators::pymalloc::OVERHEAD;
+use crate::bytes::Addr;
+use crate::limits;
+use crate::objects::Objects;
+use crate::process::Source;
+
+/// A block of memory that an allocator handed out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block {
+    /// Where it begins.
+    pub addr: Addr,
+    /// Its bytes.
+    pub size: u64,
+    /// Whether it is in a pool; else it is a chunk of malloc.
+    pub pool: bool,
+}
+
+/// Bytes of the ints and floats that 2.7 keeps side by side in chunks of malloc.
+const NUMBER: u64 = 24;
+
+/// Steps from an object to all that its size depends on.
+const PENDING: usize = 64;
+
+impl Census {
+    /// What `sys.getsizeof` says of the object at `addr` of the type with number `id`, as far as its memory
+    /// can be read.
+    pub fn size_of(&self, objects: &Objects, addr: Addr, id: TypeId) -> u64 {
+        let Some(info) = self.info(id) else { return 0 };
+        let room = self
+            .block(objects, addr, id)
+            .map_or(u64::MAX, |block| block.size.saturating_sub(addr.0.saturating_sub(block.addr.0)));
+        let mut bytes = [0; HEAD];
+        let have = objects.memory.read_some(addr.0, &mut bytes[..HEAD.min(usize::try_from(room).unwrap_or(HEAD))]);
+        size(
+            objects,
+            &Sizes::new(&objects.layout.fields, &objects.layout.rules),
+            (id, info),
+            addr,
+            &bytes[..have],
+            room,
+        )
+    }
+
+    /// The block of the object at `addr` of the type with number `id`; `None` if it is not known.
+    pub fn block(&self, objects: &Objects, addr: Addr, id: TypeId) -> Option<Block> {
+        let before = u64::from(self.info(id)?.before);
+        if let Some((_, pool)) = self.pool(addr) {
+            let size = u64::from(pool.size);
+            let at = addr.0.checked_sub(before)?.checked_sub(pool.addr + OVERHEAD as u64)?;
+            let addr = Addr(pool.addr + OVERHEAD as u64 + at / size * size);
+            return Some(Block { addr, size, pool: true });
+        }
+        let info = self.info(id)?;
+        let start = addr - before;
+        if objects.layout.rules.python2 && info.basicsize == NUMBER && before == 0 && info.itemsize == 0 {
+            return Some(Block { addr: start, size: NUMBER, pool: false });
+        }
+        chunk(objects, start).map(|size| Block { addr: start, size, pool: false })
+    }
+
+    /// The pool that `addr` lies in.
+    pub fn pool(&self, addr: Addr) -> Option<(&Window, &Pool)> {
+        let after = self.scanned.windows.partition_point(|w| w.pools.first().is_some_and(|p| p.addr <= addr.0));
+        let window = self.scanned.windows.get(after.checked_sub(1)?)?;
+        let after = window.pools.partition_point(|p| p.addr <= addr.0);
+        let pool = window.pools.get(after.checked_sub(1)?)?;
+        let end = pool.addr + (OVERHEAD + usize::from(pool.carved) * usize::from(pool.size)) as u64;
+        (addr.0 < end).then_some((window, pool))
+    }
+
+    /// The object whose block `addr` lies in, the object's own start and its header included.
+    pub fn around(&self, objects: &Objects, addr: Addr) -> Option<(Addr, TypeId)> {
+        let inside = |at: Addr, id: TypeId| {
+            let block = self.block(objects, at, id)?;
+            (block.addr <= addr && addr.0 - block.addr.0 < block.size).then_some((at, id))
+        };
+        if let Some((_, pool)) = self.pool(addr) {
+            let size = u64::from(pool.size);
+            let block = addr.0.checked_sub(pool.addr + OVERHEAD as u64)? / size;
+            let start = Addr(pool.addr + OVERHEAD as u64 + block * size);
+            // Where objects can begin in a block.
+            return (0..=size.min(64) / 8).find_map(|i| self.find(start + i * 8).map(|id| (start + i * 8, id)));
+        }
+        let after = self.scanned.loose.partition_point(|(at, _)| *at <= addr.0);
+        let near = self.scanned.loose.get(after.saturating_sub(1)..(after + 1).min(self.scanned.loose.len()))?;
+        near.iter().find_map(|(at, id)| inside(Addr(*at), *id))
+    }
+}
+
+/// Bytes that a program may use of the chunk of malloc at `addr`, if its header can be true.
+fn chunk(objects: &Objects, addr: Addr) -> Option<u64> {
+    let raw = objects.memory.uint(addr - 8, 8).ok()?;
+    let size = (raw & !7).checked_sub(if raw & 2 == 0 { 8 } else { 16 })?;
+    (addr.0.is_multiple_of(16) && size > 0 && size < 1 << 47).then_some(size)
+}
+
+/// What `sys.getsizeof` says of the object at `addr`, of the type `info` with number `id`, that begins with
+/// `bytes` and has `room` in its block.
+pub fn size(objects: &Objects, sizes: &Sizes, (id, info): (TypeId, &Info), addr: Addr, bytes: &[u8], room: u64) -> u64 {
+    let mut later = Vec::new();
+    let mut total = sizes.size((id, info), addr.0, bytes, room, &mut later);
+    let mut effort = limits::SIZE_EFFORT;
+    for _ in 0..PENDING {
+        let Some(one) = later.pop() else { break };
+        let mut head = [0; sizes::HEAD];
+        // What cannot be read counts nothing, as in the census.
+        if objects.memory.read(Addr(one.at), &mut head).is_err() {
+            head.fill(0);
+        }
+        total = total.saturating_add(sizes.more(&one, &head, &*objects.memory, &mut effort, &mut later));
+    }
+    total
+}
