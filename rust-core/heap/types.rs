@@ -156,8 +156,9 @@ impl Types {
 
     fn read(&self, addr: u64, source: &dyn Source) -> Option<Info> {
         let word = |at: u64, offset: u64| Self::word(source, at.wrapping_add(offset));
-        // Python 2 uses some of its types without PyType_Ready: method_descriptor, for one.
-        let ready = |ty: u64| word(ty, self.places.flags).filter(|f| f & READY != 0 || self.rules.python2);
+        // Some static types are used without PyType_Ready: method_descriptor in Python 2,
+        // functools._lru_list_elem in 3.6.
+        let ready = |ty: u64| word(ty, self.places.flags).filter(|f| f & (READY | HEAPTYPE) != HEAPTYPE);
         let flags = ready(addr)?;
         let mut meta = word(addr, self.places.ob_type)?;
         let mut steps = 0;
