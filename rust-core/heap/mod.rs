@@ -6,6 +6,7 @@
 
 pub mod contents;
 pub mod equal;
+mod extension_sizes;
 pub mod one;
 pub mod own_sizeof;
 pub mod pools;

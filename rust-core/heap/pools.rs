@@ -79,11 +79,17 @@ impl Pools {
         Ok(pools)
     }
 
-    /// Whether `addr` is mapped, and in no pool.
+    /// Whether `addr` is mapped for writing.
+    #[inline]
+    pub fn is_mapped(&self, addr: u64) -> bool {
+        let after = self.mapped.partition_point(|(start, _)| *start <= addr);
+        self.mapped[..after].last().is_some_and(|(_, end)| addr < *end)
+    }
+
+    /// Whether `addr` is mapped for writing, and in no pool.
     #[inline]
     pub fn is_outside(&self, addr: u64) -> bool {
-        let after = self.mapped.partition_point(|(start, _)| *start <= addr);
-        self.mapped[..after].last().is_some_and(|(_, end)| addr < *end) && !self.contains(addr)
+        self.is_mapped(addr) && !self.contains(addr)
     }
 
     /// Whether `addr` lies in a pool.

@@ -513,7 +513,7 @@ impl Worker<'_> {
     #[inline]
     fn doubtful(&self, object: &[u8]) -> bool {
         let count = self.plan.count(object);
-        count >= 0x10000 && count.is_multiple_of(8) && self.local.is_mapped(count)
+        count >= 0x10000 && count.is_multiple_of(8) && self.local.is_outside(count)
     }
 
     /// Whether the next object in the garbage collector's list points back at this one.
@@ -523,6 +523,10 @@ impl Worker<'_> {
         let Some(next) = before.checked_sub(head).filter(|_| head > 0).and_then(|at| word(block, at)) else {
             return false;
         };
+        // A read costs more than all else here.
+        if !self.local.is_pointer(next & !3) {
+            return false;
+        }
         let mut back = [0; 8];
         // The low bits are flags (3.8 and later).
         self.source.read_some((next & !3).wrapping_add(8), &mut back) == 8

@@ -265,9 +265,14 @@ impl<'a> Local<'a> {
         Some(id)
     }
 
+    /// Whether `addr` can be that of something of the garbage collector's.
+    pub fn is_pointer(&self, addr: u64) -> bool {
+        addr.is_multiple_of(8) && self.pools.is_mapped(addr)
+    }
+
     /// Whether `addr` is mapped, and in no pool.
     #[inline]
-    pub fn is_mapped(&self, addr: u64) -> bool {
+    pub fn is_outside(&self, addr: u64) -> bool {
         self.pools.is_outside(addr)
     }
 
