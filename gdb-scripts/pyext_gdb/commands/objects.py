@@ -28,7 +28,7 @@ def py_obj(rest, limit, chars, json):
 
     It is named by its address, by an expression of GDB that begins with $, * or (, or by a path as in py-print:
     py-obj 0x7fce0ade68f0
-    py-obj (PyObject *) $rdi
+    py-obj $rdi
     py-obj self.pool._queue[0]
     """
     if not rest:
