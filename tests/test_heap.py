@@ -38,6 +38,16 @@ def test_live(interpreter):
         compare(rows_of(answer), scene.truth())
 
 
+@pytest.mark.parametrize("allocator", ["malloc", "debug", "malloc_debug"])
+@pytest.mark.parametrize("name", ["3.6-pyenv", "3.11-deb-stripped", "3.13-pyenv", "3.15-deb-stripped"])
+def test_other_allocators(name, allocator):
+    """Everything in malloc's chunks; marks of the debug allocator around each block."""
+    interpreter = interpreters.named(name)
+    with target.Target(interpreter, "heap_scene.py", env={"PYTHONMALLOC": allocator}) as scene:
+        (answer,) = gdbrun.run(["py-heap --json"], interpreter, pid=scene.pid)
+        compare(rows_of(answer), scene.truth())
+
+
 @pytest.mark.parametrize("interpreter", MATRIX, ids=str)
 def test_gdb_core(interpreter, tmp_path):
     with target.Target(interpreter, "heap_scene.py") as scene:

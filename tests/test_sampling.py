@@ -200,7 +200,7 @@ def test_random_stops(interpreter, tmp_path):
         reply = gdbrun.run([f"source {driver}"], interpreter, pid=busy.pid)[0]
     assert not reply.error.strip(), reply.error
     thread.join()
-    wrong, chains = [], set()
+    wrong, chains, torn = [], set(), []
     for number in range(STOPS):
         with open(answers % number) as source:
             stacks = ours(json.load(source))
@@ -211,6 +211,11 @@ def test_random_stops(interpreter, tmp_path):
             chains.add(tuple(function for function, _, _ in frames))
             why = complaint(frames)
             shown = " < ".join(f"{function}:{line}" for function, _, line in frames)
+            if not isinstance(peer, Exception) and not peer.get(lwp) and shown.startswith("<unreadable"):
+                # Between two instructions of the evaluation loop the chain can end in a frame that is gone already:
+                # pystack reads nothing there, and we say that it cannot be read.
+                torn.append(f"stop {number}, LWP {lwp}: {shown}")
+                continue
             if why:
                 wrong.append(f"stop {number}, LWP {lwp}: {why}\n    {shown}")
             if isinstance(peer, Exception):
@@ -219,5 +224,6 @@ def test_random_stops(interpreter, tmp_path):
                 other = " < ".join(f"{function}:{line}" for function, _, line in peer.get(lwp, []))
                 wrong.append(f"stop {number}, LWP {lwp}: pystack differs\n    ours    {shown}\n    pystack {other}")
     assert not wrong, f"{len(wrong)} complaints:\n" + "\n".join(wrong[:20])
+    assert len(torn) <= 1, torn
     # Stops that all hit the same place would prove little.
     assert len(chains) >= 5, chains

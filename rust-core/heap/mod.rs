@@ -43,6 +43,9 @@ impl Census {
     /// # Errors
     /// [`Error::Interrupted`]; [`Error::NoField`].
     pub fn take(objects: &Objects) -> Result<Census> {
+        if objects.layout.rules.free_threaded {
+            return Err(Error::User("Heaps of free-threaded builds (mimalloc) are not read.".to_owned()));
+        }
         let start = Instant::now();
         let memory = &objects.memory;
         let (layout, rules) = (&objects.layout, &objects.layout.rules);
@@ -96,7 +99,7 @@ impl Census {
     /// The object in a block of a pool.
     fn object_at(&self, pool: &Pool, block: usize, id: TypeId) -> Addr {
         let before = self.types.get(usize::from(id)).map_or(0, |(info, _)| u64::from(info.before));
-        Addr(pool.addr + (OVERHEAD + block * usize::from(pool.size)) as u64 + before)
+        Addr(pool.addr + (OVERHEAD + block * usize::from(pool.size)) as u64 + u64::from(pool.marks) + before)
     }
 
     /// The type of the object at `addr`, if one begins there.
@@ -148,6 +151,11 @@ impl Census {
         };
         let at = |kind: &str| list(&mut places.iter().filter(|(what, _)| *what == kind).map(|(_, addr)| *addr));
         let mut remarks = Vec::new();
+        if self.scanned.walked.heaps == 0 {
+            let what = "no heap of glibc's malloc was found: objects larger than 512 bytes are missing, and others that \
+                        pymalloc does not hold";
+            remarks.push(Diagnostic { what: what.to_owned(), at: "malloc".to_owned() });
+        }
         let mut say = |count: u64, what: String, at: String| {
             if count > 0 {
                 remarks.push(Diagnostic { what, at });

@@ -54,6 +54,8 @@ pub struct Pool {
     pub size: u16,
     /// Blocks that were ever handed out.
     pub carved: u16,
+    /// Bytes at the start of each block that are the debug allocator's.
+    pub marks: u16,
     /// The first of its words in [`Window::words`].
     pub word: u32,
     /// The first of its objects in [`Window::types`].
@@ -338,6 +340,15 @@ fn units(addresses: &[u64], pool: u64) -> Vec<(usize, usize)> {
     units
 }
 
+/// Bytes that `PYTHONMALLOC=debug` and debug builds put before what the program gets: its size, and a letter
+/// and marks (`_PyMem_DebugRawAlloc`; 0xFB before 3.8, bpo-36389).
+fn debug_marks(block: &[u8]) -> usize {
+    match block.get(8..16) {
+        Some([b'o' | b'm' | b'r', rest @ ..]) if [0xfd; 7] == *rest || [0xfb; 7] == *rest => 16,
+        _ => 0,
+    }
+}
+
 /// What one thread found.
 #[derive(Default)]
 struct Part {
@@ -373,8 +384,12 @@ impl Worker<'_> {
             if chunk.size <= small {
                 return;
             }
-            if let Some((before, id)) = self.block(chunk.addr, chunk.head, chunk.size) {
-                self.part.loose.push((chunk.addr + before as u64, id));
+            // What pymalloc passes on is marked by the raw allocator once more.
+            let marks = debug_marks(chunk.head);
+            let marks = marks + chunk.head.get(marks..).filter(|_| marks > 0).map_or(0, debug_marks);
+            let (start, head) = (chunk.addr + marks as u64, &chunk.head[marks.min(chunk.head.len())..]);
+            if let Some((before, id)) = self.block(start, head, chunk.size - marks as u64) {
+                self.part.loose.push((start + before as u64, id));
             } else if self.plan.blocks_of_numbers {
                 self.numbers(&chunk);
             }
@@ -437,6 +452,7 @@ impl Worker<'_> {
             Chain::Broken => self.part.troubles.note("broken", addr),
         }
         let mut objects = Blocks::default();
+        let mut marks = None;
         let first = window.types.len();
         for i in 0..header.carved {
             if self.free.contains(i) {
@@ -445,7 +461,11 @@ impl Worker<'_> {
             let at = pymalloc::OVERHEAD + i * header.size;
             self.part.blocks.0 += 1;
             self.part.blocks.1 += header.size as u64;
-            if let Some((_, id)) = self.block(addr + at as u64, &bytes[at..at + header.size], header.size as u64) {
+            let block = &bytes[at..at + header.size];
+            // All blocks of a pool have them or none has.
+            let marks = *marks.get_or_insert_with(|| debug_marks(block));
+            let (at, block) = (at + marks, &block[marks.min(block.len())..]);
+            if let Some((_, id)) = self.block(addr + at as u64, block, block.len() as u64) {
                 objects.insert(i);
                 window.types.push(id);
             }
@@ -454,6 +474,7 @@ impl Worker<'_> {
             addr,
             size: header.size as u16,
             carved: header.carved as u16,
+            marks: marks.unwrap_or(0) as u16,
             word: window.words.len() as u32,
             object: first as u32,
         });
