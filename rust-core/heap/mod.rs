@@ -12,6 +12,7 @@ pub mod own_sizeof;
 pub mod pools;
 pub mod scan;
 pub mod sizes;
+pub mod troubles;
 pub mod types;
 
 use crate::allocators::pymalloc::OVERHEAD;
@@ -20,8 +21,9 @@ use crate::diag::Diagnostic;
 use crate::error::{Error, Result};
 use crate::objects::Objects;
 use pools::Pools;
-use scan::{Plan, Pool, Reader, Scanned, Tally, Troubles, Window};
+use scan::{Plan, Pool, Reader, Scanned, Tally, Window};
 use std::time::{Duration, Instant};
+use troubles::Troubles;
 use types::{Info, TypeId, Types};
 
 /// All objects, counted by type.

@@ -1,4 +1,4 @@
-//! All objects in pools: which blocks hold one, of which type, how large.
+//! All objects in pools and chunks: which blocks hold one, of which type, how large.
 //!
 //! Several threads share the pools in windows of memory and read each window once. A block in use is an
 //! object if, at the place where objects of that type begin, it has a pointer to that type and a
@@ -6,6 +6,7 @@
 
 use super::pools::Pools;
 use super::sizes::{HEAD, Pending, Sizes};
+use super::troubles::Troubles;
 use super::types::{Local, TypeId, Types};
 use crate::allocators::glibc;
 use crate::allocators::pymalloc::{self, Blocks, Chain};
@@ -78,51 +79,6 @@ impl Window {
     pub fn words_of(&self, pool: &Pool) -> &[u64] {
         let first = pool.word as usize;
         self.words.get(first..first + usize::from(pool.carved).div_ceil(64)).unwrap_or(&[])
-    }
-}
-
-/// What does not fit, counted.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Troubles {
-    /// Pools whose chain of free blocks is broken.
-    pub broken: u64,
-    /// Pools whose chain is not as long as the header says.
-    pub miscounted: u64,
-    /// Pools that could not be read.
-    pub unreadable: u64,
-    /// Objects in the garbage collector's lists whose type is none.
-    pub untyped: u64,
-    /// Where the first of each kind are.
-    pub places: Vec<(&'static str, u64)>,
-}
-
-impl Troubles {
-    const SHOWN: usize = 4;
-
-    fn note(&mut self, what: &'static str, addr: u64) {
-        let counter = match what {
-            "broken" => &mut self.broken,
-            "miscounted" => &mut self.miscounted,
-            "untyped" => &mut self.untyped,
-            _ => &mut self.unreadable,
-        };
-        *counter += 1;
-        if self.places.iter().filter(|(w, _)| *w == what).count() < Troubles::SHOWN {
-            self.places.push((what, addr));
-        }
-    }
-
-    fn add(&mut self, other: &Troubles) {
-        self.broken += other.broken;
-        self.miscounted += other.miscounted;
-        self.unreadable += other.unreadable;
-        self.untyped += other.untyped;
-        for place in &other.places {
-            if self.places.iter().filter(|(w, _)| *w == place.0).count() < Troubles::SHOWN {
-                self.places.push(*place);
-            }
-        }
-        self.places.sort_unstable_by_key(|(_, addr)| *addr);
     }
 }
 

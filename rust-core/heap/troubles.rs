@@ -1,0 +1,46 @@
+//! What a scan met that does not fit: damage, or a process that was stopped in its allocator.
+
+/// What does not fit, counted.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Troubles {
+    /// Pools whose chain of free blocks is broken.
+    pub broken: u64,
+    /// Pools whose chain is not as long as the header says.
+    pub miscounted: u64,
+    /// Pools that could not be read.
+    pub unreadable: u64,
+    /// Objects in the garbage collector's lists whose type is none.
+    pub untyped: u64,
+    /// Where the first of each kind are.
+    pub places: Vec<(&'static str, u64)>,
+}
+
+impl Troubles {
+    const SHOWN: usize = 4;
+
+    pub(super) fn note(&mut self, what: &'static str, addr: u64) {
+        let counter = match what {
+            "broken" => &mut self.broken,
+            "miscounted" => &mut self.miscounted,
+            "untyped" => &mut self.untyped,
+            _ => &mut self.unreadable,
+        };
+        *counter += 1;
+        if self.places.iter().filter(|(w, _)| *w == what).count() < Troubles::SHOWN {
+            self.places.push((what, addr));
+        }
+    }
+
+    pub(super) fn add(&mut self, other: &Troubles) {
+        self.broken += other.broken;
+        self.miscounted += other.miscounted;
+        self.unreadable += other.unreadable;
+        self.untyped += other.untyped;
+        for place in &other.places {
+            if self.places.iter().filter(|(w, _)| *w == place.0).count() < Troubles::SHOWN {
+                self.places.push(*place);
+            }
+        }
+        self.places.sort_unstable_by_key(|(_, addr)| *addr);
+    }
+}
