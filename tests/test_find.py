@@ -133,6 +133,14 @@ def test_find(interpreter):
         scene.run(interpreter, pid=process.pid)
 
 
+def test_find_behind_the_marks_of_the_debug_allocator():
+    (interpreter,) = (one for one in MATRIX if one.id == "3.11-deb-stripped")
+    with target.Target(interpreter, "find_scene.py", env={"PYTHONMALLOC": "debug"}) as process:
+        scene = Scene()
+        questions(scene, process.truth())
+        scene.run(interpreter, pid=process.pid)
+
+
 @pytest.mark.parametrize("interpreter", CORES, ids=str)
 def test_find_in_a_core(interpreter, tmp_path):
     core = str(tmp_path / "core")

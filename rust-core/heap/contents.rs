@@ -4,6 +4,7 @@
 //! Pools are read in runs, as the census reads them: a page cache would cost more than the reads.
 
 use super::Census;
+use super::scan::Pool;
 use super::types::TypeId;
 use crate::allocators::glibc::HEAD;
 use crate::allocators::pymalloc::OVERHEAD;
@@ -54,51 +55,35 @@ impl Census {
         let mut unreadable = 0;
         for window in &self.scanned.windows {
             memory.poll()?;
-            let objects_of = |i: usize| {
-                let first = window.pools.get(i).map_or(0, |pool| pool.object as usize);
-                let end = window.pools.get(i + 1).map_or(window.types.len(), |pool| pool.object as usize);
-                window.types.get(first..end).unwrap_or(&[])
-            };
+            let has_wanted = |pool: &Pool| window.objects_of(pool).any(|(_, id)| is_wanted(id));
             let mut i = 0;
             while let Some(first) = window.pools.get(i) {
-                if !objects_of(i).iter().any(|id| is_wanted(*id)) {
+                if !has_wanted(first) {
                     i += 1;
                     continue;
                 }
                 // Pools side by side are read together.
                 let start = i;
                 let place = |i: usize| first.addr + ((i - start) * pool_size) as u64;
-                while window.pools.get(i).is_some_and(|pool| {
-                    pool.addr == place(i)
-                        && (i + 1 - start) * pool_size <= RUN
-                        && objects_of(i).iter().any(|id| is_wanted(*id))
-                }) {
+                while window
+                    .pools
+                    .get(i)
+                    .is_some_and(|pool| pool.addr == place(i) && (i + 1 - start) * pool_size <= RUN && has_wanted(pool))
+                {
                     i += 1;
                 }
                 let have = source.read_some(first.addr, &mut buffer[..((i - start) * pool_size).min(RUN)]);
-                for (number, pool) in window.pools[start..i].iter().enumerate() {
-                    let mut ids = objects_of(start + number).iter();
-                    for (at, bits) in window.words_of(pool).iter().enumerate() {
-                        let mut rest = *bits;
-                        while rest != 0 {
-                            let block = at * 64 + rest.trailing_zeros() as usize;
-                            rest &= rest - 1;
-                            let Some(id) = ids.next() else { break };
-                            if !is_wanted(*id) {
-                                continue;
-                            }
-                            let before = self.info(*id).map_or(0, |info| info.before as usize);
-                            let size = usize::from(pool.size);
-                            let offset = OVERHEAD + block * size;
-                            let begin = number * pool_size + offset;
-                            let Some(bytes) = buffer[..have].get(begin + before..begin + size) else {
-                                unreadable += 1;
-                                continue;
-                            };
-                            let addr = Addr(pool.addr + (offset + before) as u64);
-                            if !f(&Seen { addr, id: *id, bytes, pool: true }) {
-                                return Ok(unreadable);
-                            }
+                for pool in &window.pools[start..i] {
+                    for (block, id) in window.objects_of(pool).filter(|(_, id)| is_wanted(*id)) {
+                        let addr = self.object_at(pool, block, id);
+                        let end = pool.addr + (OVERHEAD + (block + 1) * usize::from(pool.size)) as u64;
+                        let inside = (addr.0 - first.addr) as usize..(end - first.addr) as usize;
+                        let Some(bytes) = buffer[..have].get(inside) else {
+                            unreadable += 1;
+                            continue;
+                        };
+                        if !f(&Seen { addr, id, bytes, pool: true }) {
+                            return Ok(unreadable);
                         }
                     }
                 }

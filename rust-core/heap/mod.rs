@@ -76,17 +76,9 @@ impl Census {
     pub fn each(&self, f: &mut dyn FnMut(Addr, TypeId) -> bool) {
         for window in &self.scanned.windows {
             for pool in &window.pools {
-                let mut object = pool.object as usize;
-                for (i, word) in window.words_of(pool).iter().enumerate() {
-                    let mut rest = *word;
-                    while rest != 0 {
-                        let block = i * 64 + rest.trailing_zeros() as usize;
-                        rest &= rest - 1;
-                        let Some(id) = window.types.get(object) else { break };
-                        object += 1;
-                        if !f(self.object_at(pool, block, *id), *id) {
-                            return;
-                        }
+                for (block, id) in window.objects_of(pool) {
+                    if !f(self.object_at(pool, block, id), id) {
+                        return;
                     }
                 }
             }
@@ -109,14 +101,8 @@ impl Census {
         if let Ok(i) = self.scanned.loose.binary_search_by_key(&addr.0, |(at, _)| *at) {
             return self.scanned.loose.get(i).map(|(_, id)| *id);
         }
-        let after = self.scanned.windows.partition_point(|w| w.pools.first().is_some_and(|p| p.addr <= addr.0));
-        let window = self.scanned.windows.get(after.checked_sub(1)?)?;
-        let after = window.pools.partition_point(|p| p.addr <= addr.0);
-        let pool = window.pools.get(after.checked_sub(1)?)?;
+        let (window, pool) = self.pool(addr)?;
         let block = ((addr.0 - pool.addr) as usize).checked_sub(OVERHEAD)? / usize::from(pool.size);
-        if block >= usize::from(pool.carved) {
-            return None;
-        }
         let words = window.words_of(pool);
         let (word, bit) = (words.get(block / 64)?, 1u64 << (block % 64));
         if word & bit == 0 {

@@ -80,6 +80,20 @@ impl Window {
         let first = pool.word as usize;
         self.words.get(first..first + usize::from(pool.carved).div_ceil(64)).unwrap_or(&[])
     }
+
+    /// The blocks of one of its pools that hold an object, and the objects' types, in address order.
+    pub fn objects_of<'a>(&'a self, pool: &Pool) -> impl Iterator<Item = (usize, TypeId)> + 'a {
+        let types = self.types.get(pool.object as usize..).unwrap_or(&[]);
+        let blocks = self.words_of(pool).iter().enumerate().flat_map(|(i, word)| {
+            let mut rest = *word;
+            std::iter::from_fn(move || {
+                let bit = (rest != 0).then(|| rest.trailing_zeros() as usize)?;
+                rest &= rest - 1;
+                Some(i * 64 + bit)
+            })
+        });
+        blocks.zip(types.iter().copied())
+    }
 }
 
 /// What a scan found.
