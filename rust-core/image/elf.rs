@@ -165,6 +165,11 @@ impl Image {
         self.sections.iter().find(|(n, _, _)| n == name).map(|(_, a, s)| (*a, *s))
     }
 
+    /// Whether `addr` lies in the image's writable data.
+    pub fn has_data(&self, addr: Addr) -> bool {
+        self.data.iter().any(|(start, end)| (*start..*end).contains(&addr.0))
+    }
+
     /// Whether `addr` lies in one of the image's segments.
     pub fn contains(&self, addr: Addr) -> bool {
         self.segments.iter().any(|(start, end)| (*start..*end).contains(&addr.0))

@@ -20,8 +20,7 @@ const STORE_LEN: usize = 10;
 /// stores 1 and then 0.
 pub fn find(image: &Image, collect: Addr, memory: &Cache) -> Option<Addr> {
     let code = memory.bytes(collect, FUNCTION).ok()?;
-    let flag = flag_of(&code, collect)?;
-    image.data.iter().any(|(start, end)| (*start..*end).contains(&flag.0)).then_some(flag)
+    flag_of(&code, collect).filter(|flag| image.has_data(*flag))
 }
 
 fn flag_of(code: &[u8], start: Addr) -> Option<Addr> {

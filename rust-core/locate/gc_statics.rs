@@ -71,9 +71,8 @@ pub struct GcStatics {
 impl GcStatics {
     /// Looks for them. `stats` is the size of `generation_stats`.
     pub fn find(image: &Image, memory: &Cache, shape: Shape, stats: Option<u64>) -> GcStatics {
-        let in_data = |at: Addr| image.data.iter().any(|(start, end)| (*start..*end).contains(&at.0));
-        let symbol = |name: &str| image.symbol(name).filter(|at| in_data(*at));
-        let fits = |at: &Addr| in_data(*at) && shape.fits_all(*at, memory);
+        let symbol = |name: &str| image.symbol(name).filter(|at| image.has_data(*at));
+        let fits = |at: &Addr| image.has_data(*at) && shape.fits_all(*at, memory);
         let exported = || memory.pointer(symbol("_PyGC_generation0")?).ok().map(|head| head - shape.head);
         let generations = symbol("generations")
             .filter(fits)
@@ -82,7 +81,7 @@ impl GcStatics {
         let code = |at: Option<Addr>, len: usize| at.and_then(|at| Some((at, memory.bytes(at, len).ok()?)));
         let loads = |at: Option<Addr>, len: usize| {
             let all = code(at, len).map_or_else(Vec::new, |(at, bytes)| loads_of(&bytes, at));
-            all.into_iter().filter(|load| in_data(load.from)).collect::<Vec<_>>()
+            all.into_iter().filter(|load| image.has_data(load.from)).collect::<Vec<_>>()
         };
         let methods = Methods::find(image, memory);
         let flag =

@@ -14,7 +14,7 @@ use crate::bytes::{Addr, word};
 use crate::diag::Diagnostics;
 use crate::error::{Error, Result};
 use crate::image::elf::Wanted;
-use crate::image::{Image, Module, modules};
+use crate::image::{Image, Module, mapped, modules};
 use crate::limits;
 use crate::process::Cache;
 use serde::Serialize;
@@ -116,9 +116,6 @@ fn open(module: &Module, memory: &Cache, candidates: &Candidates<'_>) -> Result<
     Err(error.unwrap_or_else(|| Error::File { path: module.path.clone(), why: "no such file here".into() }))
 }
 
-/// How ELF files begin.
-const ELF_MAGIC: u64 = 0x464c_457f;
-
 /// How promising a module is: the name tells where to look first, never what is true.
 fn rank(index: usize, module: &Module) -> usize {
     let name = module.path.rsplit('/').next().unwrap_or("");
@@ -172,7 +169,7 @@ pub fn locate(
                 images.push(image);
             }
             // A file of data, such as a locale: static programs can have it before themselves.
-            Err(_) if memory.uint(Addr(module.start), 4).is_ok_and(|magic| magic != ELF_MAGIC) => {}
+            Err(_) if mapped::is_elf(module, memory) == Some(false) => {}
             Err(e) => {
                 if rank(*index, module) < 2 {
                     missing = missing.or(Some(module));

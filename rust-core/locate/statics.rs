@@ -55,20 +55,13 @@ pub struct Statics {
     type_type: Addr,
     header: u64,
     by_symbol: HashMap<&'static str, Addr>,
-    data: Vec<(u64, u64)>,
     scanned: OnceCell<HashMap<String, Addr>>,
 }
 
 impl Statics {
     /// Those of `image`. `header` is the size of `PyObject`.
     pub(super) fn new(image: &Image, type_type: Addr, header: u64, memory: &Cache) -> Statics {
-        let mut statics = Statics {
-            type_type,
-            header,
-            by_symbol: HashMap::new(),
-            data: image.data.clone(),
-            scanned: OnceCell::new(),
-        };
+        let mut statics = Statics { type_type, header, by_symbol: HashMap::new(), scanned: OnceCell::new() };
         for (name, symbols) in SYMBOLS {
             let mut found = symbols.iter().filter_map(|symbol| image.symbol(symbol));
             if let Some(at) = found.find(|at| statics.type_name(*at, memory).as_deref() == Some(*name)) {
@@ -95,11 +88,6 @@ impl Statics {
             None if self.by_symbol.len() > SYMBOLS.len() / 2 => None,
             None => self.all(image, memory).get(name).copied(),
         }
-    }
-
-    /// Whether `at` lies where the image's static types do.
-    pub fn may_be_at(&self, at: Addr) -> bool {
-        self.data.iter().any(|(start, end)| (*start..*end).contains(&at.0))
     }
 
     /// All static types: the first of each name. Reads all of the image's writable data, once.

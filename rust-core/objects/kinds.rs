@@ -71,7 +71,7 @@ impl Objects {
         if let Some(kind) = self.extension_kind(ty) {
             return Some(kind);
         }
-        if ty.heap || !self.located.statics.may_be_at(addr) {
+        if ty.heap || !self.located.image.has_data(addr) {
             return None;
         }
         let python2 = self.layout.rules.python2;
@@ -139,7 +139,7 @@ impl Objects {
 
     /// The name of a static type of the interpreter's image; of another type nothing.
     pub(super) fn static_name<'a>(&self, ty: &'a Type) -> &'a str {
-        if ty.heap || !self.located.statics.may_be_at(ty.addr) { "" } else { &ty.tp_name }
+        if ty.heap || !self.located.image.has_data(ty.addr) { "" } else { &ty.tp_name }
     }
 
     /// Whether a type was made by a `class` statement or a call of `type`. In C the module stands in

@@ -236,7 +236,7 @@ impl Objects {
                 None => raw.kind = above.as_ref().map_or(Kind::Object, |base| inherited(base.kind)),
             }
             raw.ordered = above.as_ref().is_some_and(|base| base.ordered)
-                || raw.tp_name == "collections.OrderedDict" && self.located.statics.may_be_at(at);
+                || raw.tp_name == "collections.OrderedDict" && self.located.image.has_data(at);
             let ty = Rc::new(raw);
             let mut types = self.types.borrow_mut();
             if types.len() < limits::TYPES {

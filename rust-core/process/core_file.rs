@@ -266,6 +266,15 @@ impl CoreFile {
 }
 
 impl Contents {
+    /// How many bytes of `buffer` can be had at `addr` at once. What the core promises and has lost is not
+    /// taken from a file: the process may have changed it.
+    fn read_part(&self, addr: u64, buffer: &mut [u8]) -> Result<usize> {
+        match self.read_saved(addr, buffer)? {
+            0 => Ok(self.read_attached(addr, buffer)),
+            n => Ok(n),
+        }
+    }
+
     /// How many bytes of `buffer` the core itself gives at `addr`.
     fn read_saved(&self, addr: u64, buffer: &mut [u8]) -> Result<usize> {
         let after = self.segments.partition_point(|s| s.start <= addr);
@@ -316,15 +325,10 @@ impl Source for Contents {
     fn read_some(&self, addr: u64, buffer: &mut [u8]) -> usize {
         let mut done = 0;
         while done < buffer.len() {
-            let at = addr.wrapping_add(done as u64);
-            let mut n = self.read_saved(at, &mut buffer[done..]).unwrap_or(0);
-            if n == 0 {
-                n = self.read_attached(at, &mut buffer[done..]);
+            match self.read_part(addr.wrapping_add(done as u64), &mut buffer[done..]) {
+                Ok(n) if n > 0 => done += n,
+                _ => break,
             }
-            if n == 0 {
-                break;
-            }
-            done += n;
         }
         done
     }
@@ -335,10 +339,7 @@ impl Memory for CoreFile {
         let mut done = 0;
         while done < buffer.len() {
             let at = addr.0.wrapping_add(done as u64);
-            let mut n = self.contents.read_saved(at, &mut buffer[done..])?;
-            if n == 0 {
-                n = self.contents.read_attached(at, &mut buffer[done..]);
-            }
+            let n = self.contents.read_part(at, &mut buffer[done..])?;
             if n == 0 {
                 return Err(Error::Fault { addr: Addr(at), cause: self.cause(at) });
             }

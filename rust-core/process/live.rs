@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// A live process on this machine.
 pub struct Live {
-    pid: i32,
+    process: Process,
     regions: Vec<Region>,
 }
 
@@ -25,32 +25,21 @@ impl Live {
     pub fn open(pid: i32) -> Result<Live> {
         let path = format!("/proc/{pid}/maps");
         let text = std::fs::read(&path).map_err(|e| Error::File { path, why: e.to_string() })?;
-        Ok(Live { pid, regions: maps::parse_proc_maps(&String::from_utf8_lossy(&text)) })
+        Ok(Live { process: Process { pid }, regions: maps::parse_proc_maps(&String::from_utf8_lossy(&text)) })
     }
 }
 
 impl Memory for Live {
     fn read(&self, addr: Addr, buffer: &mut [u8]) -> Result<()> {
-        let mut done = 0;
-        while done < buffer.len() {
-            let rest = &mut buffer[done..];
-            let local = libc::iovec { iov_base: rest.as_mut_ptr().cast(), iov_len: rest.len() };
-            let remote =
-                libc::iovec { iov_base: (addr.0.wrapping_add(done as u64)) as *mut libc::c_void, iov_len: rest.len() };
-            // SAFETY: `local` describes `rest`, which is valid for writes and outlives the call;
-            // `remote` is never dereferenced in this process.
-            let n = unsafe { libc::process_vm_readv(self.pid, &raw const local, 1, &raw const remote, 1, 0) };
-            let cause = match n {
-                n if n > 0 => {
-                    done += n.unsigned_abs();
-                    continue;
-                }
-                _ if std::io::Error::last_os_error().raw_os_error() == Some(libc::EPERM) => FaultCause::Refused,
-                _ => FaultCause::Unmapped,
-            };
-            return Err(Error::Fault { addr: addr + done as u64, cause });
+        let done = self.process.read_some(addr.0, buffer);
+        if done == buffer.len() {
+            return Ok(());
         }
-        Ok(())
+        let cause = match std::io::Error::last_os_error().raw_os_error() {
+            Some(libc::EPERM) => FaultCause::Refused,
+            _ => FaultCause::Unmapped,
+        };
+        Err(Error::Fault { addr: addr + done as u64, cause })
     }
 
     fn regions(&self) -> &[Region] {
@@ -58,7 +47,7 @@ impl Memory for Live {
     }
 
     fn bulk(&self) -> Option<Arc<dyn Bulk>> {
-        Some(Arc::new(Process { pid: self.pid }))
+        Some(Arc::new(self.process))
     }
 
     /// Of `/proc/PID/pagemap`. To read a page that was never touched would map the shared zero page
@@ -69,7 +58,7 @@ impl Memory for Live {
         if pages > limits::PAGES {
             return whole;
         }
-        let Ok(pagemap) = std::fs::File::open(format!("/proc/{}/pagemap", self.pid)) else { return whole };
+        let Ok(pagemap) = std::fs::File::open(format!("/proc/{}/pagemap", self.process.pid)) else { return whole };
         let mut entries = vec![0u8; pages as usize * 8];
         if pagemap.read_exact_at(&mut entries, region.start / PAGE * 8).is_err() {
             return whole;
@@ -95,7 +84,8 @@ const PAGE: u64 = 4096;
 /// Places that one call of `process_vm_readv` can name (`UIO_MAXIOV`).
 const PLACES: usize = 1024;
 
-/// A process as threads of ours read it.
+/// A process as any thread of ours can read it.
+#[derive(Clone, Copy)]
 struct Process {
     pid: i32,
 }
