@@ -48,10 +48,6 @@ pub struct Chunk<'a> {
 /// What a walk met.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Walked {
-    /// Chunks in use.
-    pub chunks: u64,
-    /// Their bytes.
-    pub bytes: u64,
     /// Heaps, mappings of large chunks not counted.
     pub heaps: u64,
     /// Where a chain of chunks breaks, and how many bytes were skipped there.
@@ -129,7 +125,7 @@ pub fn walk(
         }
         match heap_at(&mut window, *start, *end) {
             Some((first, end)) => heap(&mut window, first, end, go_on, &mut walked, visit),
-            None => mapped(&mut window, *start, *end, elsewhere, go_on, &mut walked, visit),
+            None => mapped(&mut window, *start, *end, elsewhere, go_on, visit),
         }
     }
     walked
@@ -189,8 +185,6 @@ fn heap(
         if used {
             // The last word is the next one's prev_size.
             let usable = size - 8;
-            walked.chunks += 1;
-            walked.bytes += usable;
             let head = window.get(at + HEADER, (usable as usize).min(HEAD));
             visit(Chunk { addr: at + HEADER, size: usable, head });
         }
@@ -223,7 +217,6 @@ fn mapped(
     end: u64,
     elsewhere: &dyn Fn(u64) -> bool,
     go_on: &dyn Fn() -> bool,
-    walked: &mut Walked,
     visit: &mut dyn FnMut(Chunk<'_>),
 ) {
     const BATCH: u64 = 1024;
@@ -238,7 +231,7 @@ fn mapped(
         }
         places.clear();
         while places.len() < BATCH as usize && at < end {
-            if at >= skip && !elsewhere(at) {
+            if !elsewhere(at) {
                 places.push(at);
             }
             at += PAGE;
@@ -260,14 +253,10 @@ fn mapped(
                 continue;
             }
             let usable = whole - HEADER;
-            walked.chunks += 1;
-            walked.bytes += usable;
             let head = window.get(place + HEADER, (usable as usize).min(HEAD));
             visit(Chunk { addr: place + HEADER, size: usable, head });
             skip = place + whole;
-            if skip > at {
-                at = skip;
-            }
+            at = at.max(skip);
         }
     }
 }

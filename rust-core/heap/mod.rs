@@ -33,8 +33,6 @@ pub struct Census {
     pub types: Vec<(Info, Tally)>,
     /// Where the objects are.
     pub scanned: Scanned,
-    /// Pools.
-    pub pools: usize,
     /// How long it took.
     pub time: Duration,
 }
@@ -68,7 +66,7 @@ impl Census {
         let infos = types.into_infos();
         let tally = |i: usize| scanned.tallies.get(i).copied().unwrap_or_default();
         let types = infos.into_iter().enumerate().map(|(i, info)| (info, tally(i))).collect();
-        Ok(Census { types, pools: pools.addresses.len(), scanned, time: start.elapsed() })
+        Ok(Census { types, scanned, time: start.elapsed() })
     }
 
     /// Calls `f` with the address and the type of every object: those in pools in address order, then all

@@ -2,7 +2,6 @@
 
 use super::types::Info;
 use crate::bytes::Addr;
-use crate::limits;
 use crate::objects::Objects;
 use std::collections::HashMap;
 
@@ -37,17 +36,9 @@ impl<'a> OwnSizeofs<'a> {
         let in_dict = match self.objects.class_dict(class) {
             Ok(Some(dict)) => self.objects.dict_get(dict, NAME).is_ok_and(|found| found.is_some()),
             // Static types of 2.7 that nobody has used yet have their methods in a table only.
-            _ => self.in_methods(class).is_some(),
+            _ => self.objects.c_method(class, NAME).is_some(),
         };
         self.known.insert(class, in_dict);
         in_dict
-    }
-
-    fn in_methods(&self, class: Addr) -> Option<Addr> {
-        let (memory, layout) = (&self.objects.memory, &self.objects.layout);
-        let table = memory.pointer(class + layout.ty.tp_methods.at().ok()?).ok()?.non_null()?;
-        let (size, name) = (layout.method_def.size.at().ok()?, layout.method_def.ml_name.at().ok()?);
-        let names = (0..limits::METHODS as u64).map_while(|i| memory.pointer(table + i * size + name).ok()?.non_null());
-        names.into_iter().find(|name| memory.c_string(*name).is_ok_and(|name| name == NAME))
     }
 }

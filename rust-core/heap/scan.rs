@@ -107,12 +107,8 @@ pub struct Scanned {
     pub loose: Vec<(u64, TypeId)>,
     /// malloc's chunks.
     pub walked: glibc::Walked,
-    /// Blocks in use, and their bytes.
-    pub blocks: (u64, u64),
     /// What does not fit.
     pub troubles: Troubles,
-    /// Bytes that were read.
-    pub read: u64,
     /// The user stopped it: nothing of it holds.
     pub interrupted: bool,
 }
@@ -125,8 +121,7 @@ pub struct Plan {
     ob_type: usize,
     refcount: RefCount,
     gc_head: usize,
-    python2_refs: bool,
-    blocks_of_numbers: bool,
+    python2: bool,
     positions: Vec<usize>,
     pool: usize,
 }
@@ -150,8 +145,7 @@ impl Plan {
             ob_type: fields.object.ob_type.at()? as usize,
             refcount: rules.refcount,
             gc_head,
-            python2_refs: rules.python2,
-            blocks_of_numbers: rules.python2,
+            python2: rules.python2,
             positions,
             pool: rules.pool,
         })
@@ -166,13 +160,7 @@ impl Plan {
     /// Whether the object has a reference count that a living one can have.
     #[inline]
     pub fn alive(&self, object: &[u8]) -> bool {
-        let count = self.count(object);
-        match self.refcount {
-            RefCount::Word => count > 0 && count < 1 << 32,
-            RefCount::Half => count > 0 && count < 1 << 33,
-            RefCount::Flagged => count & 0xffff_ffff != 0 && count >> 32 & 0xffff == 0,
-            RefCount::Split => true,
-        }
+        self.refcount.is_alive(self.count(object))
     }
 
     /// Whether the garbage collector knows the object whose block `block` is and which begins `before`
@@ -183,7 +171,7 @@ impl Plan {
             // gc_refs: -2 is untracked, since 3.4 (bpo-18112) above a flag bit.
             32 => {
                 let refs = word(block, before - 32 + 16).unwrap_or(0) as i64;
-                (if self.python2_refs { refs } else { refs >> 1 }) != -2
+                (if self.python2 { refs } else { refs >> 1 }) != -2
             }
             0 => false,
             head => word(block, before - head).is_some_and(|next| next != 0),
@@ -216,28 +204,22 @@ pub fn scan(
             settled: 0,
             effort: limits::SIZE_EFFORT,
         };
-        if !chunks_taken.swap(true, Ordering::Relaxed) {
-            worker.chunks(mappings, pools, &|| {
-                if !go_on() {
-                    stop.store(true, Ordering::Relaxed);
-                }
-                !stop.load(Ordering::Relaxed)
-            });
-        }
-        while !stop.load(Ordering::Relaxed) {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some((first, last)) = units.get(number) else { break };
-            worker.window(number, &pools.addresses[*first..*last]);
-            if !go_on() {
-                stop.store(true, Ordering::Relaxed);
-            }
-        }
-        worker.rest(&|| {
+        // One that is told to stop stops all.
+        let go_on = || {
             if !go_on() {
                 stop.store(true, Ordering::Relaxed);
             }
             !stop.load(Ordering::Relaxed)
-        });
+        };
+        if !chunks_taken.swap(true, Ordering::Relaxed) {
+            worker.chunks(mappings, pools, &go_on);
+        }
+        while go_on() {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some((first, last)) = units.get(number) else { break };
+            worker.window(number, &pools.addresses[*first..*last]);
+        }
+        worker.rest(&go_on);
         results.lock().unwrap_or_else(PoisonError::into_inner).push(worker.part);
     };
     source.each(&work, go_on);
@@ -250,14 +232,9 @@ pub fn scan(
         for (sum, tally) in scanned.tallies.iter_mut().zip(&part.tallies) {
             sum.add(tally);
         }
-        scanned.blocks.0 += part.blocks.0;
-        scanned.blocks.1 += part.blocks.1;
-        scanned.read += part.read;
         scanned.troubles.add(&part.troubles);
         scanned.loose.extend(part.loose);
-        if part.walked != glibc::Walked::default() {
-            scanned.walked = part.walked;
-        }
+        scanned.walked = part.walked.unwrap_or(scanned.walked);
         windows.extend(part.windows);
     }
     scanned.loose.sort_unstable();
@@ -325,11 +302,9 @@ struct Part {
     tallies: Vec<Tally>,
     windows: Vec<(usize, Window)>,
     loose: Vec<(u64, TypeId)>,
-    walked: glibc::Walked,
+    walked: Option<glibc::Walked>,
     pending: Vec<Pending>,
-    blocks: (u64, u64),
     troubles: Troubles,
-    read: u64,
 }
 
 struct Worker<'a> {
@@ -360,11 +335,11 @@ impl Worker<'_> {
             let (start, head) = (chunk.addr + marks as u64, &chunk.head[marks.min(chunk.head.len())..]);
             if let Some((before, id)) = self.block(start, head, chunk.size - marks as u64) {
                 self.part.loose.push((start + before as u64, id));
-            } else if self.plan.blocks_of_numbers {
+            } else if self.plan.python2 {
                 self.numbers(&chunk);
             }
         });
-        self.part.walked = walked;
+        self.part.walked = Some(walked);
     }
 
     /// 2.7 keeps ints and floats in blocks of 41, which malloc gave (`PyIntBlock` in `Objects/intobject.c`):
@@ -391,14 +366,12 @@ impl Worker<'_> {
         let length = (last - first) as usize + pool;
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut have = self.source.read_some(*first, &mut buffer[..length]);
-        self.part.read += have as u64;
         let mut window = Window::default();
         for addr in addresses {
             let at = (addr - first) as usize;
             if at + pool > have {
                 // A gap before it: read what comes behind the gap.
                 let n = self.source.read_some(*addr, &mut buffer[at..length]);
-                self.part.read += n as u64;
                 have = at + n;
                 if n < pool {
                     self.part.troubles.note("unreadable", *addr);
@@ -429,8 +402,6 @@ impl Worker<'_> {
                 continue;
             }
             let at = pymalloc::OVERHEAD + i * header.size;
-            self.part.blocks.0 += 1;
-            self.part.blocks.1 += header.size as u64;
             let block = &bytes[at..at + header.size];
             // All blocks of a pool have them or none has.
             let marks = *marks.get_or_insert_with(|| debug_marks(block));
@@ -567,7 +538,6 @@ impl Worker<'_> {
                 places.extend(batch.iter().map(|one| one.at));
                 let heads = &mut heads[..places.len() * HEAD];
                 self.source.gather(&places, HEAD, heads);
-                self.part.read += heads.len() as u64;
                 for (one, head) in batch.iter().zip(heads.chunks_exact(HEAD)) {
                     self.settle(one, head);
                 }

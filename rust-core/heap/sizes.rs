@@ -8,6 +8,7 @@ use super::types::{Info, TypeId};
 use crate::bytes::{uint, word};
 use crate::layout::own_sizes::{OwnSize, Term};
 use crate::layout::{CodeSize, DictKeys, Fields, Frames, Ints, RefCount, Rules, Slot};
+use crate::objects::flag;
 use crate::process::Source;
 
 /// How the size of an object is found.
@@ -505,7 +506,7 @@ impl Sizes {
     fn class(&self, id: TypeId, info: &Info, object: &[u8], later: &mut Vec<Pending>) -> u64 {
         let (plain, heap, keys) = self.class;
         let flags = word(object, info.flags_at as usize).unwrap_or(0);
-        if flags & super::types::HEAPTYPE == 0 {
+        if flags & flag::HEAPTYPE == 0 {
             return plain;
         }
         if let Some(at) = keys.map(|place| place.get(object)).filter(|keys| *keys != 0) {

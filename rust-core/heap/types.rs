@@ -9,20 +9,15 @@ use super::sizes::Rule;
 use crate::layout::own_sizes::{OwnSize, Start};
 use crate::layout::{Fields, Rules};
 use crate::limits;
+use crate::objects::flag;
 use crate::process::Source;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-/// Type flags of CPython (`Include/object.h`).
-const READY: u64 = 1 << 12;
-const HAVE_GC: u64 = 1 << 14;
-pub(super) const HEAPTYPE: u64 = 1 << 9;
-const TYPE_SUBCLASS: u64 = 1 << 31;
-
 /// Steps from a type over its metaclasses to `type`.
 const METACLASSES: usize = 4;
 
-/// Number of a type among those that a scan met.
+/// Number of a type among those that a scan met. Objects of types beyond the last number do not count.
 pub type TypeId = u16;
 
 /// What a type says of its objects.
@@ -49,12 +44,7 @@ pub struct Info {
 impl Info {
     /// Whether objects can be in the garbage collector's lists.
     pub fn has_gc(&self) -> bool {
-        self.flags & HAVE_GC != 0
-    }
-
-    /// Made at run time.
-    pub fn is_heap(&self) -> bool {
-        self.flags & HEAPTYPE != 0
+        self.flags & flag::HAVE_GC != 0
     }
 }
 
@@ -80,8 +70,6 @@ pub struct Types {
     rules: Rules,
     families: Vec<(u64, Rule)>,
     header: u64,
-    /// Whether more types were met than can be told apart.
-    pub full: std::sync::atomic::AtomicBool,
 }
 
 #[derive(Default)]
@@ -110,14 +98,7 @@ impl Types {
             },
             starts: [fields.object.size.at()?, fields.heap_type.size.at().unwrap_or(0).next_multiple_of(16)],
         };
-        Ok(Types {
-            known: Mutex::default(),
-            places,
-            rules,
-            families,
-            header: fields.object.size.at()?,
-            full: std::sync::atomic::AtomicBool::new(false),
-        })
+        Ok(Types { known: Mutex::default(), places, rules, families, header: fields.object.size.at()? })
     }
 
     /// The type at `addr`, if there is one.
@@ -128,15 +109,11 @@ impl Types {
         }
         let info = self.read(addr, source);
         let id = match info {
-            Some(_) if known.infos.len() >= usize::from(TypeId::MAX) => {
-                self.full.store(true, std::sync::atomic::Ordering::Relaxed);
-                None
-            }
-            Some(info) => {
+            Some(info) if known.infos.len() < usize::from(TypeId::MAX) => {
                 known.infos.push(info);
                 TypeId::try_from(known.infos.len() - 1).ok()
             }
-            None => None,
+            _ => None,
         };
         if id.is_some() || known.ids.len() < limits::SCANNED_WORDS {
             known.ids.insert(addr, id);
@@ -158,12 +135,13 @@ impl Types {
         let word = |at: u64, offset: u64| Self::word(source, at.wrapping_add(offset));
         // Some static types are used without PyType_Ready: method_descriptor in Python 2,
         // functools._lru_list_elem in 3.6.
-        let ready = |ty: u64| word(ty, self.places.flags).filter(|f| f & (READY | HEAPTYPE) != HEAPTYPE);
+        let ready =
+            |ty: u64| word(ty, self.places.flags).filter(|f| f & (flag::READY | flag::HEAPTYPE) != flag::HEAPTYPE);
         let flags = ready(addr)?;
         let mut meta = word(addr, self.places.ob_type)?;
         let mut steps = 0;
         loop {
-            if !meta.is_multiple_of(8) || ready(meta)? & TYPE_SUBCLASS == 0 || steps == METACLASSES {
+            if !meta.is_multiple_of(8) || ready(meta)? & flag::TYPE_SUBCLASS == 0 || steps == METACLASSES {
                 return None;
             }
             let above = word(meta, self.places.ob_type)?;
@@ -179,7 +157,7 @@ impl Types {
         if !named || basicsize < self.header || basicsize > limits::BASICSIZE || itemsize > limits::BASICSIZE {
             return None;
         }
-        let before = if flags & HAVE_GC == 0 { 0 } else { self.rules.before.gc_head }
+        let before = if flags & flag::HAVE_GC == 0 { 0 } else { self.rules.before.gc_head }
             + if flags & self.rules.before.words_flags == 0 { 0 } else { 16 };
         let plain = if itemsize == 0 { Rule::Fixed } else { Rule::Items };
         let (rule, sized_as) = self.rule(addr, source).map_or((plain, None), |(rule, of)| (rule, Some(of)));
@@ -217,7 +195,7 @@ impl Types {
         let fits = |own: &&OwnSize| own.name.as_bytes() == text && start(own) + u64::from(own.size) == size;
         let found = self.rules.own_sizes.each().find(fits)?;
         // A class of Python has its name from the text of its `ht_name`; one in C has a name of its own.
-        let heap = word(self.places.flags)? & HEAPTYPE != 0;
+        let heap = word(self.places.flags)? & flag::HEAPTYPE != 0;
         let from_text = |(at, inside): (u64, u64)| word(at).is_none_or(|of| of.wrapping_add(inside) == name);
         (!heap || !self.places.heap_name.is_none_or(from_text)).then_some(found)
     }

@@ -127,6 +127,19 @@ pub enum RefCount {
     Split,
 }
 
+impl RefCount {
+    /// Whether a living object can have this word before its `ob_type`.
+    #[inline]
+    pub fn is_alive(self, word: u64) -> bool {
+        match self {
+            RefCount::Word => word > 0 && word < 1 << 32,
+            RefCount::Half => word > 0 && word < 1 << 33,
+            RefCount::Flagged => word & 0xffff_ffff != 0 && word >> 32 & 0xffff == 0,
+            RefCount::Split => true,
+        }
+    }
+}
+
 /// What lies before an object in its block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Before {

@@ -1,6 +1,6 @@
 //! What stands in and before an object's header: references, and what the garbage collector keeps there.
 
-use super::{Kind, Objects, Type};
+use super::{Kind, Objects, Type, flag};
 use crate::bytes::Addr;
 use crate::error::Result;
 use crate::layout::RefCount;
@@ -20,9 +20,6 @@ mod refs {
     pub const UNTRACKED: i64 = -2;
     pub const REACHABLE: i64 = -3;
 }
-
-/// Type flag of types whose objects the garbage collector may know.
-const HAVE_GC: u64 = 1 << 14;
 
 /// What the garbage collector keeps of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,13 +58,7 @@ impl Objects {
     /// Whether there is a reference count at `addr` that a living object can have.
     pub fn is_alive(&self, addr: Addr) -> bool {
         let Ok(at) = self.layout.object.ob_type.at().map(|at| addr + at.saturating_sub(8)) else { return false };
-        let Ok(word) = self.memory.uint(at, 8) else { return false };
-        match self.layout.rules.refcount {
-            RefCount::Word => word > 0 && word < 1 << 32,
-            RefCount::Half => word > 0 && word < 1 << 33,
-            RefCount::Flagged => word & 0xffff_ffff != 0 && word >> 32 & 0xffff == 0,
-            RefCount::Split => true,
-        }
+        self.memory.uint(at, 8).is_ok_and(|word| self.layout.rules.refcount.is_alive(word))
     }
 
     /// What the garbage collector keeps of the object at `addr` of type `ty`; `None` for objects that it
@@ -77,7 +68,7 @@ impl Objects {
     /// [`crate::error::Error::Fault`].
     pub fn collected(&self, addr: Addr, ty: &Type) -> Result<Option<Collected>> {
         // Classes of the interpreter's image have no such header (type_is_gc, typeobject.c).
-        if ty.flags & HAVE_GC == 0 || ty.kind == Kind::Type && !self.type_at(addr)?.heap {
+        if ty.flags & flag::HAVE_GC == 0 || ty.kind == Kind::Type && !self.type_at(addr)?.heap {
             return Ok(None);
         }
         let rules = &self.layout.rules;

@@ -41,14 +41,17 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 /// Type flags of CPython (`Include/object.h`).
-mod flag {
+pub(crate) mod flag {
     pub const INLINE_VALUES: u64 = 1 << 2;
     pub const MANAGED_DICT: u64 = 1 << 4;
     pub const HEAPTYPE: u64 = 1 << 9;
+    pub const READY: u64 = 1 << 12;
+    pub const HAVE_GC: u64 = 1 << 14;
+    pub const TYPE_SUBCLASS: u64 = 1 << 31;
 }
 
 /// An answer may take only so much work.
-const TOO_MUCH: Error = Error::Limit("what one answer may take is used up");
+pub(crate) const TOO_MUCH: Error = Error::Limit("what one answer may take is used up");
 
 /// What is known of a type object.
 #[derive(Debug)]

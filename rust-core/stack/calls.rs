@@ -159,7 +159,7 @@ impl Objects {
     }
 
     /// The C function that the type itself (not its bases) has as method `name`.
-    fn c_method(&self, class: Addr, name: &str) -> Option<u64> {
+    pub(crate) fn c_method(&self, class: Addr, name: &str) -> Option<u64> {
         let class = self.type_at(class).ok()?;
         let table = self.pointer(class.addr, &self.layout.ty.tp_methods).ok()?.non_null()?;
         let def = &self.layout.method_def;

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::layout::Frames;
 use crate::limits;
 use crate::objects::code::{Code, Place};
-use crate::objects::{Kind, Objects};
+use crate::objects::{Kind, Objects, TOO_MUCH};
 use std::collections::{HashMap, HashSet};
 
 /// Variables of a function as people write them.
@@ -151,7 +151,7 @@ impl Objects {
     fn fast_locals(&self, frame: &Frame, code: &Code) -> Result<Vec<Variable>> {
         // Slots without a value show nothing and take time all the same.
         if !self.spend(code.variables.len().saturating_sub(FEW) * limits::SLOT_EFFORT) {
-            return Err(Error::Limit("what one answer may take is used up"));
+            return Err(TOO_MUCH);
         }
         let start = self.slots_start(frame)?;
         let words = self.pointers(start, code.variables.len())?;
