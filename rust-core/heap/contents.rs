@@ -14,7 +14,7 @@ use crate::layout::{Ints, Slot};
 use crate::limits;
 use crate::objects::number::{Integer, repr_float};
 use crate::objects::{Kind, Objects};
-use crate::process::{Bulk, Source};
+use crate::process::{Bulk, Cache, Source};
 use std::io::Write;
 use std::sync::Arc;
 
@@ -45,10 +45,7 @@ impl Census {
     pub fn read_each(&self, objects: &Objects, wanted: &[bool], f: &mut dyn FnMut(&Seen<'_>) -> bool) -> Result<u64> {
         let memory = &objects.memory;
         let bulk = memory.bulk();
-        let source: &dyn Source = match &bulk {
-            Some(bulk) => &**bulk,
-            None => &**memory,
-        };
+        let source = source(bulk.as_ref(), memory);
         let is_wanted = |id: TypeId| wanted.get(usize::from(id)).copied().unwrap_or(false);
         let pool_size = objects.layout.rules.pool;
         let mut buffer = vec![0; RUN];
@@ -117,31 +114,110 @@ impl Census {
     }
 }
 
+/// Reads what is beyond the bytes that a pass has of an object.
+struct Beyond<'a> {
+    objects: &'a Objects,
+    bulk: Option<Arc<dyn Bulk>>,
+    piece: Vec<u8>,
+    /// Bytes that may still be read.
+    room: usize,
+}
+
+impl<'a> Beyond<'a> {
+    fn new(objects: &'a Objects) -> Beyond<'a> {
+        Beyond { objects, bulk: objects.memory.bulk(), piece: Vec::new(), room: limits::LONG_BYTES }
+    }
+
+    /// Calls `f` with the `length` bytes from `at` bytes into the object, piece by piece: a length is a
+    /// claim. `None` if they cannot be read.
+    fn each(&mut self, seen: &Seen<'_>, at: u64, length: usize, f: &mut dyn FnMut(&[u8])) -> Option<()> {
+        if let Some(bytes) = seen.bytes.get(at as usize..).and_then(|rest| rest.get(..length)) {
+            f(bytes);
+            return Some(());
+        }
+        if seen.pool {
+            // It cannot be longer than its block.
+            return None;
+        }
+        let source = source(self.bulk.as_ref(), &self.objects.memory);
+        self.room = self.room.checked_sub(length)?;
+        self.piece.resize(AHEAD, 0);
+        let mut done = 0;
+        while done < length {
+            self.objects.memory.poll().ok()?;
+            let piece = &mut self.piece[..(length - done).min(AHEAD)];
+            if source.read_some((seen.addr + at).0.wrapping_add(done as u64), piece) < piece.len() {
+                return None;
+            }
+            f(piece);
+            done += piece.len();
+        }
+        Some(())
+    }
+}
+
+/// The target's memory past the page cache.
+fn source<'a>(bulk: Option<&'a Arc<dyn Bulk>>, memory: &'a Cache) -> &'a dyn Source {
+    match bulk {
+        Some(bulk) => &**bulk,
+        None => memory,
+    }
+}
+
+/// Where the characters of a compact string are in it, how many, and the bytes of each.
+struct Compact {
+    ascii: bool,
+    at: u64,
+    length: u64,
+    width: u64,
+}
+
+impl Compact {
+    /// That of the string that begins with `bytes`; `Some(None)` if its characters are apart from it.
+    fn of(objects: &Objects, bytes: &[u8]) -> Option<Option<Compact>> {
+        let layout = &objects.layout;
+        if field(bytes, &layout.ascii.compact)? == 0 {
+            return Some(None);
+        }
+        let ascii = field(bytes, &layout.ascii.ascii)? != 0;
+        let at = if ascii { layout.ascii.size.at() } else { layout.compact.size.at() }.ok()?;
+        let (length, width) = (field(bytes, &layout.ascii.length)?, field(bytes, &layout.ascii.kind)?);
+        Some(Some(Compact { ascii, at, length, width }))
+    }
+}
+
+/// Whether the int that begins with `bytes` is negative, and how many digits it has.
+fn digits(objects: &Objects, bytes: &[u8]) -> Option<(bool, u64)> {
+    Some(match objects.layout.rules.ints {
+        Ints::SignedSize => {
+            let size = field(bytes, &objects.layout.var.ob_size)? as i64;
+            (size < 0, size.unsigned_abs())
+        }
+        Ints::Tagged => {
+            let tag = field(bytes, &objects.layout.long.lv_tag)?;
+            (tag & 3 == 2, tag >> 3)
+        }
+    })
+}
+
 /// Reads the texts of objects.
 pub struct Texts<'a> {
     objects: &'a Objects,
-    bulk: Option<Arc<dyn Bulk>>,
+    beyond: Beyond<'a>,
     raw: Vec<u8>,
     out: Vec<u8>,
-    /// Bytes beyond blocks that may still be read.
-    room: usize,
 }
 
 /// A field of an object of which `bytes` are the first.
 fn field(bytes: &[u8], slot: &Slot) -> Option<u64> {
     let field = slot.field?;
-    let width = if (1..=8).contains(&field.width) { field.width as usize } else { 8 };
-    let value = uint(bytes, field.offset as usize, width)?;
-    Some(match field.bits {
-        Some((first, count)) => value >> (first % 64) & ((1 << count.min(63)) - 1),
-        None => value,
-    })
+    Some(field.of(uint(bytes, field.offset as usize, field.bytes())?))
 }
 
 impl<'a> Texts<'a> {
     /// A reader for the objects of a target.
     pub fn new(objects: &'a Objects) -> Texts<'a> {
-        Texts { objects, bulk: objects.memory.bulk(), raw: Vec::new(), out: Vec::new(), room: limits::LONG_BYTES }
+        Texts { objects, beyond: Beyond::new(objects), raw: Vec::new(), out: Vec::new() }
     }
 
     /// The text of the object, which is of this kind, as far as [`limits::FIND_BYTES`] go: that of a `str` as
@@ -178,21 +254,16 @@ impl<'a> Texts<'a> {
     }
 
     fn flexible(&mut self, seen: &Seen<'_>) -> Option<()> {
-        let (layout, bytes) = (&self.objects.layout, seen.bytes);
-        let ascii = &layout.ascii;
-        let is_ascii = field(bytes, &ascii.ascii)? != 0;
-        if field(bytes, &ascii.compact)? == 0 {
+        let Some(Compact { ascii, at, length, width }) = Compact::of(self.objects, seen.bytes)? else {
             let text = self.objects.text(seen.addr, limits::FIND_BYTES / 4).ok()?;
             self.points(&text.points);
             return Some(());
-        }
-        let (length, width) = (field(bytes, &ascii.length)?, field(bytes, &ascii.kind)?);
+        };
         if !matches!(width, 1 | 2 | 4) {
             return None;
         }
-        let at = if is_ascii { ascii.size.at() } else { layout.compact.size.at() }.ok()?;
         self.data(seen, at, length.checked_mul(width)?)?;
-        if is_ascii {
+        if ascii {
             std::mem::swap(&mut self.raw, &mut self.out);
             return Some(());
         }
@@ -216,48 +287,17 @@ impl<'a> Texts<'a> {
 
     /// Puts `length` bytes from `at` bytes into the object into `raw`.
     fn data(&mut self, seen: &Seen<'_>, at: u64, length: u64) -> Option<()> {
-        self.raw.clear();
         let length = usize::try_from(length).ok()?.min(limits::FIND_BYTES);
-        let start = at as usize;
-        if let Some(bytes) = seen.bytes.get(start..).and_then(|rest| rest.get(..length)) {
-            self.raw.extend_from_slice(bytes);
-            return Some(());
-        }
-        if seen.pool {
-            // It cannot be longer than its block.
-            return None;
-        }
-        let source: &dyn Source = match &self.bulk {
-            Some(bulk) => &**bulk,
-            None => &*self.objects.memory,
-        };
-        self.room = self.room.checked_sub(length)?;
-        // Piece by piece: a length is a claim.
-        while self.raw.len() < length {
-            let (done, more) = (self.raw.len(), (length - self.raw.len()).min(AHEAD));
-            self.raw.resize(done + more, 0);
-            if source.read_some((seen.addr + at).0.wrapping_add(done as u64), &mut self.raw[done..]) < more {
-                return None;
-            }
-        }
-        Some(())
+        let Texts { beyond, raw, .. } = self;
+        raw.clear();
+        beyond.each(seen, at, length, &mut |piece| raw.extend_from_slice(piece))
     }
 }
 
 /// The value of an int of at most two digits.
 fn small(objects: &Objects, bytes: &[u8]) -> Option<i64> {
-    let layout = &objects.layout;
-    let (negative, digits) = match layout.rules.ints {
-        Ints::SignedSize => {
-            let size = field(bytes, &layout.var.ob_size)? as i64;
-            (size < 0, size.unsigned_abs())
-        }
-        Ints::Tagged => {
-            let tag = field(bytes, &layout.long.lv_tag)?;
-            (tag & 3 == 2, tag >> 3)
-        }
-    };
-    let at = layout.long.ob_digit.at().ok()? as usize;
+    let (negative, digits) = digits(objects, bytes)?;
+    let at = objects.layout.long.ob_digit.at().ok()? as usize;
     let value = match digits {
         0 => 0,
         1 => uint(bytes, at, 4)?,
@@ -270,30 +310,22 @@ fn small(objects: &Objects, bytes: &[u8]) -> Option<i64> {
 /// Reads the contents of objects that can be equal, piece by piece.
 pub struct Contents<'a> {
     objects: &'a Objects,
-    bulk: Option<Arc<dyn Bulk>>,
-    piece: Vec<u8>,
-    /// Bytes beyond blocks that may still be read.
-    room: usize,
+    beyond: Beyond<'a>,
 }
 
 impl<'a> Contents<'a> {
     /// A reader for the objects of a target.
     pub fn new(objects: &'a Objects) -> Contents<'a> {
-        Contents { objects, bulk: objects.memory.bulk(), piece: Vec::new(), room: limits::LONG_BYTES }
+        Contents { objects, beyond: Beyond::new(objects) }
     }
 
     /// Calls `f` with bytes that tell the value of the object, which is of this kind, from all others of its
     /// type. `None` if it has no such bytes, or they cannot be read.
     pub fn each(&mut self, kind: Kind, seen: &Seen<'_>, f: &mut dyn FnMut(&[u8])) -> Option<()> {
         let (layout, bytes) = (&self.objects.layout, seen.bytes);
+        let compact = if kind == Kind::Str { Compact::of(self.objects, bytes)? } else { None };
         let (length, width, at) = match kind {
-            Kind::Str if field(bytes, &layout.ascii.compact)? != 0 => {
-                let is_ascii = field(bytes, &layout.ascii.ascii)? != 0;
-                let at = if is_ascii { layout.ascii.size.at() } else { layout.compact.size.at() }.ok()?;
-                f(&[u8::from(is_ascii)]);
-                (field(bytes, &layout.ascii.length)?, field(bytes, &layout.ascii.kind)?, at)
-            }
-            Kind::Str | Kind::Unicode2 => {
+            Kind::Str | Kind::Unicode2 if compact.is_none() => {
                 let text = self.objects.text(seen.addr, limits::FIND_BYTES / 4).ok()?;
                 if text.points.len() < text.len {
                     return None;
@@ -308,12 +340,14 @@ impl<'a> Contents<'a> {
                 f(&[u8::from(widest < 0x80)]);
                 f(&[width as u8]);
                 f(&(text.len as u64).to_le_bytes());
-                self.piece.clear();
-                for point in &text.points {
-                    self.piece.extend_from_slice(&point.to_le_bytes()[..width]);
-                }
-                f(&self.piece);
+                let units = text.points.iter().flat_map(|point| point.to_le_bytes().into_iter().take(width));
+                f(&units.collect::<Vec<u8>>());
                 return Some(());
+            }
+            Kind::Str | Kind::Unicode2 => {
+                let Compact { ascii, at, length, width } = compact?;
+                f(&[u8::from(ascii)]);
+                (length, width, at)
             }
             Kind::Str2 => (field(bytes, &layout.var.ob_size)?, 1, layout.str2.ob_sval.at().ok()?),
             Kind::Bytes => (field(bytes, &layout.var.ob_size)?, 1, layout.bytes.ob_sval.at().ok()?),
@@ -321,16 +355,8 @@ impl<'a> Contents<'a> {
             Kind::Float => (1, 8, layout.float.ob_fval.at().ok()?),
             Kind::Int2 => (1, 8, layout.int.ob_ival.at().ok()?),
             Kind::Int => {
-                let head = match layout.rules.ints {
-                    Ints::SignedSize => field(bytes, &layout.var.ob_size)?,
-                    Ints::Tagged => field(bytes, &layout.long.lv_tag)?,
-                };
-                let digits = match layout.rules.ints {
-                    Ints::SignedSize => (head as i64).unsigned_abs(),
-                    Ints::Tagged => head >> 3,
-                };
-                // The sign.
-                f(&[if layout.rules.ints == Ints::Tagged { head & 3 } else { head >> 63 } as u8]);
+                let (negative, digits) = digits(self.objects, bytes)?;
+                f(&[u8::from(negative)]);
                 (digits, 4, layout.long.ob_digit.at().ok()?)
             }
             _ => return None,
@@ -338,29 +364,6 @@ impl<'a> Contents<'a> {
         let size = usize::try_from(length.checked_mul(width)?).ok().filter(|size| *size < 1 << 40)?;
         f(&[width as u8]);
         f(&length.to_le_bytes());
-        if let Some(bytes) = seen.bytes.get(at as usize..).and_then(|rest| rest.get(..size)) {
-            f(bytes);
-            return Some(());
-        }
-        if seen.pool {
-            return None;
-        }
-        let source: &dyn Source = match &self.bulk {
-            Some(bulk) => &**bulk,
-            None => &*self.objects.memory,
-        };
-        self.room = self.room.checked_sub(size)?;
-        let mut done = 0;
-        self.piece.resize(AHEAD, 0);
-        while done < size {
-            self.objects.memory.poll().ok()?;
-            let piece = &mut self.piece[..(size - done).min(AHEAD)];
-            if source.read_some((seen.addr + at).0.wrapping_add(done as u64), piece) < piece.len() {
-                return None;
-            }
-            f(piece);
-            done += piece.len();
-        }
-        Some(())
+        self.beyond.each(seen, at, size, f)
     }
 }

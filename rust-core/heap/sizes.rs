@@ -84,7 +84,7 @@ pub(super) struct Place {
 impl Place {
     fn new(slot: &Slot) -> Option<Place> {
         let field = slot.field?;
-        let width = if (1..=8).contains(&field.width) { field.width as usize } else { 8 };
+        let width = field.bytes();
         let (first, bits) = field.bits.unwrap_or((0, (width * 8) as u8));
         let mask = if bits < 64 { (1 << bits) - 1 } else { u64::MAX };
         Some(Place { offset: field.offset as usize, width, first: first % 64, mask })

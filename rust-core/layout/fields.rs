@@ -33,6 +33,21 @@ pub struct Field {
     pub origin: Origin,
 }
 
+impl Field {
+    /// Bytes to read for it; of unknown width it is a word.
+    pub fn bytes(&self) -> usize {
+        if (1..=8).contains(&self.width) { self.width as usize } else { 8 }
+    }
+
+    /// Its value, where the bytes at its offset are `value`.
+    pub fn of(&self, value: u64) -> u64 {
+        match self.bits {
+            Some((first, count)) => value >> (first % 64) & ((1 << count.min(63)) - 1),
+            None => value,
+        }
+    }
+}
+
 /// A place for one [`Field`], with the name by which errors and diagnostics call it.
 #[derive(Debug, Clone, Copy)]
 pub struct Slot {

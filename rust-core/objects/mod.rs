@@ -165,11 +165,7 @@ impl Objects {
     /// [`Error::NoField`], [`Error::Fault`].
     pub fn uint(&self, addr: Addr, slot: &Slot) -> Result<u64> {
         let field = slot.field.ok_or(Error::NoField(slot.name))?;
-        let value = self.memory.uint(addr + u64::from(field.offset), width(field.width))?;
-        Ok(match field.bits {
-            Some((first, count)) => (value >> first) & ((1 << count.min(63)) - 1),
-            None => value,
-        })
+        Ok(field.of(self.memory.uint(addr + u64::from(field.offset), field.bytes())?))
     }
 
     /// The signed integer in field `slot` of the struct at `addr`.
@@ -178,7 +174,7 @@ impl Objects {
     /// [`Error::NoField`], [`Error::Fault`].
     pub fn int(&self, addr: Addr, slot: &Slot) -> Result<i64> {
         let field = slot.field.ok_or(Error::NoField(slot.name))?;
-        self.memory.int(addr + u64::from(field.offset), width(field.width))
+        self.memory.int(addr + u64::from(field.offset), field.bytes())
     }
 
     /// `ob_size` of a variable-size object.
@@ -344,13 +340,5 @@ impl Objects {
     pub fn pointers(&self, addr: Addr, count: usize) -> Result<Vec<Addr>> {
         let bytes = self.memory.bytes(addr, count.saturating_mul(8))?;
         Ok(bytes.chunks_exact(8).map(|c| Addr(crate::bytes::word(c, 0).unwrap_or(0))).collect())
-    }
-}
-
-/// Bytes to read for a field; a field of unknown width is a word.
-fn width(width: u32) -> usize {
-    match width {
-        1..=8 => width as usize,
-        _ => 8,
     }
 }
