@@ -38,6 +38,11 @@ impl Diagnostics {
         }
     }
 
+    /// Adds remarks that another analysis made.
+    pub fn extend(&self, more: impl IntoIterator<Item = Diagnostic>) {
+        more.into_iter().for_each(|one| self.add(one.what, one.at));
+    }
+
     /// All remarks so far.
     pub fn all(&self) -> Vec<Diagnostic> {
         self.0.borrow().clone()

@@ -2,6 +2,7 @@
 
 use super::attach::{Attached, Stopped};
 use super::request::{Command, Request, Response, Selection, Thread};
+use super::room::Room;
 use super::select;
 use crate::bytes::Addr;
 use crate::diag::{Diagnostic, Diagnostics};
@@ -11,13 +12,12 @@ use crate::layout::GilPlace;
 use crate::limits;
 use crate::objects::repr::Style;
 use crate::objects::text::{Text, plain_line};
-use crate::report::{json, model, text};
+use crate::report::{model, text};
 use crate::runtime;
 use crate::stack::native::Matching;
 use crate::stack::source::Places;
 use crate::stack::{Frame, Stack, Variable};
 use once_cell::unsync::OnceCell;
-use std::cell::Cell;
 use std::rc::Rc;
 
 /// Answers one request.
@@ -59,8 +59,8 @@ pub(super) struct Answering<'a> {
     pub stopped: Rc<Stopped>,
     /// Remarks about what this request asks for.
     remarks: Diagnostics,
-    /// Characters that the values of this answer may still have.
-    room: Cell<usize>,
+    /// What the values of this answer may still have.
+    room: Room,
     /// Where sources are, without what only relative names need.
     places: Places,
     all_places: OnceCell<Places>,
@@ -81,24 +81,12 @@ impl<'a> Answering<'a> {
             let what = "what is shown was read while it changed, and C calls are not known: these run";
             remarks.add(what, format!("thread {}", running.join(", ")));
         }
-        let room = Cell::new(limits::ANSWER_CHARS);
+        let room = Room::new();
         Ok(Answering { attached, request, stopped, remarks, room, places, all_places: OnceCell::new() })
     }
 
-    fn respond<T: serde::Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) -> Response {
-        let text = if self.request.options.json { json::to_ascii(value) + "\n" } else { text(value) };
-        Response { text, ..Response::default() }
-    }
-
-    /// Remarks of this stop; those of attaching are `py-info`'s, except that a truncated core and a
-    /// wrong executable are said first and everywhere.
     fn diagnostics(&self) -> Vec<Diagnostic> {
-        let mut all = Vec::new();
-        let first = |d: &Diagnostic| d.at == "executable" || d.is_about_truncation();
-        all.extend(self.attached.diagnostics.all().into_iter().filter(first));
-        all.extend(self.stopped.diagnostics.all());
-        all.extend(self.remarks.all());
-        all
+        self.attached.remarks(&self.stopped, &self.remarks)
     }
 
     pub(super) fn variable(&self, variable: &Variable, chars: usize) -> model::Variable {
@@ -121,27 +109,17 @@ impl<'a> Answering<'a> {
         }
     }
 
-    fn chars(&self, default: usize) -> usize {
-        self.request.options.chars.unwrap_or(default).min(limits::VALUE_CHARS_MAX)
-    }
-
     fn variables(&self, variables: Result<Vec<Variable>>) -> Vec<model::Variable> {
-        let chars = self.chars(if self.request.options.json { limits::VALUE_CHARS } else { self.text_chars() });
+        let chars = self.request.chars(if self.request.options.json { limits::VALUE_CHARS } else { self.text_chars() });
         let variables = variables.unwrap_or_else(|e| {
             self.remarks.add(format!("the variables of a frame cannot be read: {e}"), "frame");
             Vec::new()
         });
         let mut shown = Vec::new();
-        let objects = &self.attached.objects;
         for variable in &variables {
-            let room = self.room.get();
-            if room == 0 || objects.effort_is_spent() {
-                let what = if room == 0 { "are longer than all that is shown" } else { "are too much work to show" };
-                self.remarks.add(format!("the values of this answer {what}: some are left out"), "answer");
-                break;
-            }
+            let Some(room) = self.room.left(&self.attached.objects, &self.remarks) else { break };
             let one = self.variable(variable, chars.min(room));
-            self.room.set(room.saturating_sub(one.value.len() + one.name.len() + 1));
+            self.room.take(one.value.len() + one.name.len() + 1);
             shown.push(one);
         }
         shown
@@ -337,13 +315,13 @@ impl<'a> Answering<'a> {
             }
         };
         let answer = model::Threads { threads, diagnostics: self.diagnostics() };
-        Ok(self.respond(&answer, |answer| text::backtrace(answer, options.all, &self.request.paint)))
+        Ok(self.request.respond(&answer, |answer| text::backtrace(answer, options.all, &self.request.paint)))
     }
 
     fn threads(&self) -> Result<Response> {
         let answer = model::Threads { threads: self.all_threads(false, false), diagnostics: self.diagnostics() };
         let (current, width, paint) = (self.request.thread, self.request.width, &self.request.paint);
-        Ok(self.respond(&answer, |answer| text::threads(answer, current, width, paint)))
+        Ok(self.request.respond(&answer, |answer| text::threads(answer, current, width, paint)))
     }
 
     /// The selected frame.
@@ -368,7 +346,7 @@ impl<'a> Answering<'a> {
         self.remark_namespace(&stack.frames[index]);
         let frame = self.shown(index, &stack.frames[index], true);
         let answer = model::Locals { frames: vec![frame], diagnostics: self.diagnostics() };
-        Ok(self.respond(&answer, |answer| text::locals(answer, &self.request.paint)))
+        Ok(self.request.respond(&answer, |answer| text::locals(answer, &self.request.paint)))
     }
 
     /// Says so where the frame's locals are kept by an object that only its own code can ask.
@@ -395,7 +373,7 @@ impl<'a> Answering<'a> {
         let objects = &self.attached.objects;
         let (scope, value) =
             super::path::resolve(objects, &stack.frames[index], &name, self.request.style()).map_err(remarked)?;
-        let repr = objects.repr_value(&value, self.chars(16 * limits::VALUE_CHARS), self.request.style());
+        let repr = objects.repr_value(&value, self.request.chars(16 * limits::VALUE_CHARS), self.request.style());
         let variable = model::Variable {
             name,
             value: repr.text,
@@ -404,7 +382,7 @@ impl<'a> Answering<'a> {
             truncated: repr.truncated,
         };
         let answer = model::Printed { scope: scope.word(), variable, diagnostics: self.diagnostics() };
-        Ok(self.respond(&answer, |answer| text::printed(answer, &self.request.paint)))
+        Ok(self.request.respond(&answer, |answer| text::printed(answer, &self.request.paint)))
     }
 
     fn names(&self) -> Result<Response> {
@@ -466,7 +444,7 @@ impl<'a> Answering<'a> {
             return Err(Error::User(format!("{} has no lines {start} to {end}.", file.plain())));
         }
         let answer = model::Listing { file, line, lines };
-        Ok(self.respond(&answer, text::listing))
+        Ok(self.request.respond(&answer, text::listing))
     }
 
     fn frame(&self) -> Result<Response> {
@@ -496,7 +474,7 @@ impl<'a> Answering<'a> {
             return Err(Error::User("Unable to find a newer python frame".into()));
         };
         let shown = self.shown(index, &stack.frames[index], false);
-        let mut response = self.respond(&shown, |frame| {
+        let mut response = self.request.respond(&shown, |frame| {
             let mut out = String::new();
             text::frame(&mut out, frame, &self.request.paint);
             out

@@ -214,6 +214,16 @@ impl Attached {
         all.iter().find(|d| d.is_about_truncation()).map(|d| format!("note: {} ({})", d.what, d.at))
     }
 
+    /// Remarks of a stop and those of an answer; those of attaching are `py-info`'s, except that a truncated
+    /// core and a wrong executable are said first and everywhere.
+    pub fn remarks(&self, stopped: &Stopped, own: &Diagnostics) -> Vec<Diagnostic> {
+        let first = |d: &Diagnostic| d.at == "executable" || d.is_about_truncation();
+        let mut all: Vec<_> = self.diagnostics.all().into_iter().filter(first).collect();
+        all.extend(stopped.diagnostics.all());
+        all.extend(own.all());
+        all
+    }
+
     /// The code that the target maps.
     pub fn mapped_files(&self) -> Vec<crate::report::model::MappedFile> {
         files::mapped(&self.description, &self.objects.memory)

@@ -2,6 +2,7 @@
 
 use super::attach::Attached;
 use super::request::{Request, Response};
+use super::room::Room;
 use crate::bytes::Addr;
 use crate::diag::Diagnostics;
 use crate::error::{Error, Result};
@@ -10,7 +11,6 @@ use crate::limits;
 use crate::objects::Kind;
 use crate::objects::text::plain;
 use crate::report::duplicates::{Duplicates, Row, duplicates as text};
-use crate::report::json;
 use std::time::Instant;
 
 /// Rows that are shown where the user asks for no number.
@@ -57,23 +57,21 @@ pub fn duplicates(attached: &Attached, request: &Request) -> Result<Response> {
     let limit = options.limit.unwrap_or(ROWS).min(limits::FOUND);
     let found = Equal::find(objects, census, &kinds, limit)?;
     let remarks = Diagnostics::default();
+    remarks.extend(census.remarks());
     if found.unreadable > 0 {
         remarks.add(format!("{} objects could not be read: they are not compared", found.unreadable), "heap");
     }
     if found.full {
         remarks.add(format!("only the first {} objects were compared", found.objects), "heap");
     }
-    let chars = options.chars.unwrap_or(CHARS).min(limits::VALUE_CHARS_MAX);
-    let mut room = limits::ANSWER_CHARS;
+    let chars = request.chars(CHARS);
+    let room = Room::new();
     let mut rows = Vec::new();
     for group in &found.groups {
         objects.memory.poll()?;
-        if room == 0 || objects.effort_is_spent() {
-            remarks.add("the values of this answer are longer than all that is shown: some are left out", "answer");
-            break;
-        }
-        let repr = objects.repr(group.addr, chars.min(room), request.style());
-        room = room.saturating_sub(repr.text.len());
+        let Some(left) = room.left(objects, &remarks) else { break };
+        let repr = objects.repr(group.addr, chars.min(left), request.style());
+        room.take(repr.text.len());
         rows.push(Row {
             type_name: objects.type_of(group.addr).map_or_else(|_| "?".to_owned(), |ty| ty.tp_name.clone()),
             value: repr.text,
@@ -84,10 +82,6 @@ pub fn duplicates(attached: &Attached, request: &Request) -> Result<Response> {
             address: group.addr,
         });
     }
-    let mut diagnostics = attached.diagnostics.all();
-    diagnostics.extend(stopped.diagnostics.all());
-    diagnostics.extend(census.remarks());
-    diagnostics.extend(remarks.all());
     let answer = Duplicates {
         objects: found.objects,
         values: found.values,
@@ -95,8 +89,7 @@ pub fn duplicates(attached: &Attached, request: &Request) -> Result<Response> {
         wasted: found.wasted,
         rows,
         seconds: start.elapsed().as_secs_f64(),
-        diagnostics,
+        diagnostics: attached.remarks(&stopped, &remarks),
     };
-    let text = if options.json { json::to_ascii(&answer) + "\n" } else { text(&answer, &request.paint) };
-    Ok(Response { text, ..Response::default() })
+    Ok(request.respond(&answer, |answer| text(answer, &request.paint)))
 }

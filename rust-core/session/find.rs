@@ -6,6 +6,7 @@
 use super::attach::Attached;
 use super::pattern::{Name, Sizes, regex};
 use super::request::{Request, Response};
+use super::room::Room;
 use crate::bytes::Addr;
 use crate::diag::Diagnostics;
 use crate::error::{Error, Result};
@@ -19,7 +20,6 @@ use crate::objects::repr::Style;
 use crate::objects::value::Value;
 use crate::objects::{Kind, Objects, Type};
 use crate::report::find::{Found, Hit, found};
-use crate::report::json;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Instant;
@@ -44,6 +44,7 @@ pub fn find(attached: &Attached, request: &Request) -> Result<Response> {
     let census = stopped.census(objects)?;
     let start = Instant::now();
     let remarks = Diagnostics::default();
+    remarks.extend(census.remarks());
     let mut types = Types::new(objects, census, name.as_ref(), options.subclasses);
     if value.is_some() {
         types.keep(|kind| {
@@ -53,7 +54,7 @@ pub fn find(attached: &Attached, request: &Request) -> Result<Response> {
     let limit = options.limit.unwrap_or(SHOWN).min(limits::FOUND);
     let mut hits: Vec<(Addr, TypeId)> = Vec::new();
     let (mut matched, mut unreadable, mut unknown) = (0u64, 0u64, 0u64);
-    let has_attributes = |attributes: &mut [Wanted<'_>], addr: Addr, ty: &Type| {
+    let mut has_attributes = |addr: Addr, ty: &Type| {
         attributes.iter_mut().all(|wanted| match wanted.is_in(addr, ty, request.style()) {
             Ok(Some(found)) => found,
             Ok(None) => {
@@ -66,7 +67,6 @@ pub fn find(attached: &Attached, request: &Request) -> Result<Response> {
             }
         })
     };
-    let mut has_attributes = has_attributes;
     let mut hit = |addr: Addr, id: TypeId| {
         matched += 1;
         if hits.len() < limit {
@@ -84,7 +84,7 @@ pub fn find(attached: &Attached, request: &Request) -> Result<Response> {
         if value.is_none() && size.is_none() {
             census.each(&mut |addr, id| {
                 let Some(ty) = types.of(objects, addr, id) else { return true };
-                if attributes.is_empty() || has_attributes(&mut attributes, addr, &ty) {
+                if has_attributes(addr, &ty) {
                     hit(addr, id);
                 }
                 go_on()
@@ -97,7 +97,7 @@ pub fn find(attached: &Attached, request: &Request) -> Result<Response> {
             let fits =
                 value.as_ref().is_none_or(|regex| texts.of(ty.kind, seen).is_some_and(|text| regex.is_match(text)))
                     && size.is_none_or(|range| range.fits(size_of(objects, census, &sizing, seen)));
-            if fits && (attributes.is_empty() || has_attributes(&mut attributes, seen.addr, &ty)) {
+            if fits && has_attributes(seen.addr, &ty) {
                 hit(seen.addr, seen.id);
             }
             go_on()
@@ -119,17 +119,14 @@ pub fn find(attached: &Attached, request: &Request) -> Result<Response> {
         let what = "objects have an attribute whose value only code of the process knows: they do not count";
         remarks.add(format!("{unknown} {what}"), "--attr");
     }
-    let chars = options.chars.unwrap_or(CHARS).min(limits::VALUE_CHARS_MAX);
-    let mut room = limits::ANSWER_CHARS;
+    let chars = request.chars(CHARS);
+    let room = Room::new();
     let mut shown = Vec::new();
     for (addr, id) in hits {
         objects.memory.poll()?;
-        if room == 0 || objects.effort_is_spent() {
-            remarks.add("the values of this answer are longer than all that is shown: some are left out", "answer");
-            break;
-        }
-        let repr = objects.repr(addr, chars.min(room), request.style());
-        room = room.saturating_sub(repr.text.len());
+        let Some(left) = room.left(objects, &remarks) else { break };
+        let repr = objects.repr(addr, chars.min(left), request.style());
+        room.take(repr.text.len());
         shown.push(Hit {
             address: addr,
             type_name: kind_name(objects, addr),
@@ -138,31 +135,24 @@ pub fn find(attached: &Attached, request: &Request) -> Result<Response> {
             truncated: repr.truncated,
         });
     }
-    let mut diagnostics = attached.diagnostics.all();
-    diagnostics.extend(stopped.diagnostics.all());
-    diagnostics.extend(census.remarks());
-    diagnostics.extend(remarks.all());
-    let answer = Found { matched, objects: shown, seconds: start.elapsed().as_secs_f64(), diagnostics };
-    let text = if options.json { json::to_ascii(&answer) + "\n" } else { found(&answer, &request.paint) };
-    Ok(Response { text, ..Response::default() })
+    let (seconds, diagnostics) = (start.elapsed().as_secs_f64(), attached.remarks(&stopped, &remarks));
+    let answer = Found { matched, objects: shown, seconds, diagnostics };
+    Ok(request.respond(&answer, |answer| found(answer, &request.paint)))
 }
 
 /// The name of the object's class with its module.
 pub(super) fn kind_name(objects: &Objects, addr: Addr) -> String {
     match objects.type_of(addr) {
-        Ok(ty) if ty.kind == Kind::OldInstance => old_class(objects, addr).map_or(ty.tp_name.clone(), |(_, name)| name),
+        Ok(ty) if ty.kind == Kind::OldInstance => {
+            let class = objects.pointer(addr, &objects.layout.instance.in_class).ok();
+            class.and_then(|class| old_name(objects, class)).unwrap_or_else(|| ty.tp_name.clone())
+        }
         Ok(ty) => objects.class_name(&ty),
         Err(_) => "<unreadable type>".to_owned(),
     }
 }
 
-/// The class of an instance of an old Python 2 class, and its name with the module.
-fn old_class(objects: &Objects, addr: Addr) -> Option<(Addr, String)> {
-    let fields = &objects.layout;
-    let class = objects.pointer(addr, &fields.instance.in_class).ok()?;
-    Some((class, old_name(objects, class)?))
-}
-
+/// The name of an old Python 2 class, with the module.
 fn old_name(objects: &Objects, class: Addr) -> Option<String> {
     let name = objects.pointer(class, &objects.layout.class.cl_name).and_then(|name| objects.name(name)).ok()?;
     let module = objects.class_dict(class).ok().flatten().and_then(|dict| objects.dict_get(dict, "__module__").ok()?);

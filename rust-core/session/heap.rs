@@ -1,17 +1,15 @@
 //! `py-heap`: from the census to the rows that are shown.
 
 use super::attach::Attached;
+use super::pattern::{compile, reason};
 use super::request::{By, Request, Response, Sort};
 use crate::bytes::Addr;
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, Diagnostics};
 use crate::error::{Error, Result};
 use crate::heap::Census;
 use crate::heap::own_sizeof::OwnSizeofs;
 use crate::heap::scan::Tally;
-use crate::limits;
 use crate::report::heap::{Partition, Row, partition};
-use crate::report::json;
-use regex::{Regex, RegexBuilder};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -29,9 +27,10 @@ pub fn heap(attached: &Attached, request: &Request) -> Result<Response> {
     let stopped = attached.stopped()?;
     let census = stopped.census(&attached.objects)?;
     let options = &request.options;
-    let pattern = options.type_name.as_deref().map(pattern).transpose()?;
+    let pattern = options.type_name.as_deref().map(compile).transpose();
+    let pattern = pattern.map_err(|e| Error::User(format!("--type: {}", reason(&e))))?;
     let mut rows = by_type(attached, census);
-    rows.retain(|row| pattern.as_ref().is_none_or(|pattern| pattern.is_match(&row.kind)));
+    rows.retain(|row| pattern.as_ref().is_none_or(|pattern| pattern.is_match(row.kind.as_bytes())));
     let undecoded = undecoded(&rows);
     let mut rows = match options.by {
         By::Type => rows,
@@ -42,10 +41,9 @@ pub fn heap(attached: &Attached, request: &Request) -> Result<Response> {
         Sort::Count => rows.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.kind.cmp(&b.kind))),
         Sort::Kind => rows.sort_by(|a, b| a.kind.cmp(&b.kind)),
     }
-    let mut diagnostics = attached.diagnostics.all();
-    diagnostics.extend(stopped.diagnostics.all());
-    diagnostics.extend(census.remarks());
-    diagnostics.extend(undecoded);
+    let remarks = Diagnostics::default();
+    remarks.extend(census.remarks());
+    remarks.extend(undecoded);
     let answer = Partition {
         objects: rows.iter().map(|row| row.count).sum(),
         bytes: rows.iter().map(|row| row.size).fold(0, u64::saturating_add),
@@ -57,14 +55,10 @@ pub fn heap(attached: &Attached, request: &Request) -> Result<Response> {
         counted: census.types.iter().map(|(_, tally)| tally.count).sum(),
         seconds: census.time.as_secs_f64(),
         own_bytes: census.footprint(),
-        diagnostics,
+        diagnostics: attached.remarks(&stopped, &remarks),
     };
-    let text = if options.json {
-        json::to_ascii(&answer) + "\n"
-    } else {
-        partition(&answer, options.skip, options.limit.unwrap_or(ROWS), &request.paint)
-    };
-    Ok(Response { text, ..Response::default() })
+    let limit = options.limit.unwrap_or(ROWS);
+    Ok(request.respond(&answer, |answer| partition(answer, options.skip, limit, &request.paint)))
 }
 
 /// A remark on the kinds whose sizes are not all that `sys.getsizeof` says.
@@ -76,14 +70,6 @@ fn undecoded(rows: &[Row]) -> Option<Diagnostic> {
     let at = kinds.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() };
     let what = "the sizes of these kinds (~) leave out what their own __sizeof__ adds".to_owned();
     (!kinds.is_empty()).then_some(Diagnostic { what, at })
-}
-
-/// A regular expression of the user's.
-fn pattern(text: &str) -> Result<Regex> {
-    RegexBuilder::new(text)
-        .size_limit(limits::REGEX)
-        .build()
-        .map_err(|e| Error::User(format!("--type: {}", e.to_string().lines().last().unwrap_or_default())))
 }
 
 /// The module in the full name of a type; of built-in types that of Python 3.

@@ -8,7 +8,7 @@ use crate::image::elf::hex;
 use crate::layout::Origin;
 use crate::locate::Found;
 use crate::report::model::MappedFile;
-use crate::report::{json, model, text};
+use crate::report::{model, text};
 
 fn found(found: Found) -> &'static str {
     match found {
@@ -78,8 +78,7 @@ pub fn info(attached: &Attached, request: &Request) -> Result<Response> {
         }),
         diagnostics,
     };
-    let text = if request.options.json { json::to_ascii(&answer) + "\n" } else { text::info(&answer, verbose) };
-    Ok(Response { text, ..Response::default() })
+    Ok(request.respond(&answer, |answer| text::info(answer, verbose)))
 }
 
 /// Answers `py-info` where CPython was not found: why, and which files would help. With all files
@@ -91,8 +90,7 @@ pub fn without_python(error: &Error, mapped: &[MappedFile], request: &Request) -
     let missing = mapped.iter().filter(|f| f.file.is_none()).cloned().collect::<Vec<_>>();
     let Some(gap) = unreadable::files(&missing) else { return Err(error.clone()) };
     let answer = model::NoPython { error: error.to_string(), missing_files: missing, unreadable: vec![gap] };
-    let text = if request.options.json { json::to_ascii(&answer) + "\n" } else { text::no_python(&answer) };
-    Ok(Response { text, ..Response::default() })
+    Ok(request.respond(&answer, text::no_python))
 }
 
 fn sources(mut fields: crate::layout::Fields) -> Vec<model::Source> {

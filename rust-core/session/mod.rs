@@ -12,6 +12,7 @@ mod object;
 mod path;
 mod pattern;
 mod request;
+mod room;
 mod select;
 mod steps;
 mod stock;

@@ -3,6 +3,7 @@
 use super::answer::Answering;
 use super::attach::Attached;
 use super::request::{Request, Response};
+use super::room::Room;
 use crate::bytes::Addr;
 use crate::diag::Diagnostics;
 use crate::error::{Error, Result};
@@ -12,7 +13,6 @@ use crate::limits;
 use crate::objects::text::plain;
 use crate::objects::{Kind, Objects};
 use crate::process::maps;
-use crate::report::json;
 use crate::report::object::{Attribute, Collector, Object, Place, object as text};
 
 /// Attributes that are shown where the user asks for no number.
@@ -38,8 +38,7 @@ pub fn object(attached: &Attached, request: &Request) -> Result<Response> {
     }
     let ty = objects.type_of(addr)?;
     let remarks = Diagnostics::default();
-    let chars = options.chars.unwrap_or(limits::VALUE_CHARS).min(limits::VALUE_CHARS_MAX);
-    let repr = objects.repr(addr, chars, request.style());
+    let repr = objects.repr(addr, request.chars(limits::VALUE_CHARS), request.style());
     let limit = options.limit.unwrap_or(SHOWN).min(limits::CODE_NAMES);
     let mut found = Vec::new();
     let mut total = 0;
@@ -55,21 +54,15 @@ pub fn object(attached: &Attached, request: &Request) -> Result<Response> {
     if let Err(e) = walked {
         remarks.add(format!("its attributes cannot be read: {e}"), addr.to_string());
     }
-    let mut room = limits::ANSWER_CHARS;
+    let room = Room::new();
     let mut attributes = Vec::new();
     for (name, value) in found {
-        if room == 0 || objects.effort_is_spent() {
-            remarks.add("the values of this answer are longer than all that is shown: some are left out", "answer");
-            break;
-        }
-        let shown = objects.repr(value, options.chars.unwrap_or(limits::STACK_VALUE_CHARS).min(room), request.style());
-        room = room.saturating_sub(shown.text.len() + name.len());
+        let Some(left) = room.left(objects, &remarks) else { break };
+        let shown = objects.repr(value, request.chars(limits::STACK_VALUE_CHARS).min(left), request.style());
+        room.take(shown.text.len() + name.len());
         attributes.push(Attribute { name, address: value, value: shown.text, truncated: shown.truncated });
     }
     let references = objects.references(addr);
-    let mut diagnostics = attached.diagnostics.all();
-    diagnostics.extend(stopped.diagnostics.all());
-    diagnostics.extend(remarks.all());
     let block = id.and_then(|id| census.block(objects, addr, id));
     let gc = objects.collected(addr, &ty).ok().flatten();
     let answer = Object {
@@ -93,10 +86,9 @@ pub fn object(attached: &Attached, request: &Request) -> Result<Response> {
         truncated: repr.truncated,
         attributes,
         attributes_total: total,
-        diagnostics,
+        diagnostics: attached.remarks(&stopped, &remarks),
     };
-    let text = if options.json { json::to_ascii(&answer) + "\n" } else { text(&answer, &request.paint) };
-    Ok(Response { text, ..Response::default() })
+    Ok(request.respond(&answer, |answer| text(answer, &request.paint)))
 }
 
 /// The object that a path of `py-print` leads to.

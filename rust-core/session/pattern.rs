@@ -14,18 +14,29 @@ pub fn regex(text: &str) -> Result<Regex> {
         Some(pattern) => pattern.to_owned(),
         None => regex::escape(text),
     };
-    let built = RegexBuilder::new(&pattern).size_limit(limits::REGEX).dfa_size_limit(limits::REGEX).build();
-    built.map_err(|e| match e {
+    compile(&pattern).map_err(|e| match e {
         regex::Error::CompiledTooBig(_) => {
             Error::User(format!("{}: this regular expression is too large", plain(text)))
         }
         e => {
-            // The last line of several says what is wrong.
-            let why = e.to_string();
-            let why = why.lines().last().unwrap_or("").trim_start_matches("error: ").to_owned();
-            Error::User(format!("{} is no regular expression: {}", plain(text), plain(&why)))
+            let why = reason(&e);
+            let why = why.trim_start_matches("error: ");
+            Error::User(format!("{} is no regular expression: {}", plain(text), plain(why)))
         }
     })
+}
+
+/// Compiles a regular expression, within bounds of memory.
+///
+/// # Errors
+/// That of the crate.
+pub fn compile(pattern: &str) -> std::result::Result<Regex, regex::Error> {
+    RegexBuilder::new(pattern).size_limit(limits::REGEX).dfa_size_limit(limits::REGEX).build()
+}
+
+/// What is wrong with a regular expression: the last line of several.
+pub fn reason(error: &regex::Error) -> String {
+    error.to_string().lines().last().unwrap_or_default().to_owned()
 }
 
 fn between_slashes(text: &str) -> Option<&str> {

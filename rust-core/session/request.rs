@@ -1,7 +1,9 @@
 //! What the host asks, and the form of what it gets back. Shared with
 //! `gdb-scripts/pyext_gdb/session.py`; documented in `docs/boundary.md`.
 
+use crate::limits;
 use crate::objects::repr::Style;
+use crate::report::json;
 use crate::report::paint::Paint;
 use crate::stack::native::Matching;
 use crate::stack::source::Places;
@@ -229,6 +231,17 @@ impl Request {
     /// The style of values.
     pub fn style(&self) -> Style {
         if self.stock { Style::Stock } else { Style::Pyext }
+    }
+
+    /// The answer `value` in the form that was asked for: as JSON, or as what `text` makes of it.
+    pub fn respond<T: Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) -> Response {
+        let text = if self.options.json { json::to_ascii(value) + "\n" } else { text(value) };
+        Response { text, ..Response::default() }
+    }
+
+    /// Characters of one value: as many as were asked for, or `default`.
+    pub fn chars(&self, default: usize) -> usize {
+        self.options.chars.unwrap_or(default).min(limits::VALUE_CHARS_MAX)
     }
 
     /// Where the host looks for sources.
