@@ -76,6 +76,11 @@ def ask_plain(command, **options):
     return (known[1] if known else current()).query({"command": command, "options": options, "stock": is_stock()})
 
 
+def names(text):
+    """The names and paths that complete `text` in the selected Python frame."""
+    return ask("names", name=text)["data"]
+
+
 def is_stock():
     """Whether the words of CPython's own script are wanted."""
     return parameters.stock()

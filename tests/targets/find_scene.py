@@ -9,6 +9,8 @@ import os
 import signal
 import sys
 
+import heaplib
+
 PYTHON2 = sys.version_info[0] == 2
 
 
@@ -99,12 +101,6 @@ def duplicates(made):
     return counts
 
 
-def type_name(ty):
-    module = getattr(ty, "__module__", None)
-    name = getattr(ty, "__qualname__", ty.__name__)
-    return name if module in ("builtins", "__builtin__", None) else "%s.%s" % (module, name)
-
-
 def describe(made):
     truth = {}
     for group, objects in made.items():
@@ -118,7 +114,7 @@ def describe(made):
             if group == "old" and PYTHON2:
                 name = "__main__.Old"
             else:
-                name = type_name(type(one))
+                name = heaplib.type_name(type(one))
             text = ascii_repr(one) if group not in ("nodes", "leaves", "slotted", "wide", "old") else None
             found.append(
                 {
@@ -128,7 +124,7 @@ def describe(made):
                     "references": count,
                     "tracked": gc.is_tracked(one),
                     "repr": text if text is None or len(text) < 1000 else None,
-                    "mro": [type_name(c) for c in type(one).__mro__],
+                    "mro": [heaplib.type_name(c) for c in type(one).__mro__],
                     "attributes": sorted(vars(one)) if group in ("nodes", "leaves", "wide", "old") else None,
                 }
             )
@@ -156,7 +152,7 @@ def main():
     with open(path, "w") as out:
         json.dump(truth, out)
     if mode == "sleep":
-        os.write(os.open(fifo, os.O_WRONLY), b"!")
+        heaplib.ready(fifo)
         signal.pause()
     os.abort()
     return made

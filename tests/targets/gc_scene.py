@@ -9,6 +9,8 @@ import os
 import signal
 import sys
 
+import heaplib
+
 
 class Node(object):
     pass
@@ -79,7 +81,7 @@ def main():
 
     # Not with other interpreters: CPython ends them in a child, and itself where it cannot.
     if "interpreters" in options:
-        os.write(os.open(fifo, os.O_WRONLY), b"!")
+        heaplib.ready(fifo)
     else:
         child = os.fork()
     if child == 0 and "interpreters" not in options:
@@ -106,7 +108,7 @@ def main():
         with open(path, "w") as out:
             json.dump(truth, out)
         if mode == "sleep":
-            os.write(os.open(fifo, os.O_WRONLY), b"!")
+            heaplib.ready(fifo)
         else:
             os.kill(os.getppid(), signal.SIGABRT)
         os._exit(0)

@@ -11,6 +11,8 @@ import signal
 import sys
 import weakref
 
+import heaplib
+
 PYTHON2 = sys.version_info[0] == 2
 
 
@@ -92,12 +94,6 @@ def build(n):
     return made
 
 
-def type_name(ty):
-    module = ty.__module__
-    name = getattr(ty, "__qualname__", ty.__name__)
-    return name if module in ("builtins", "__builtin__") else "%s.%s" % (module, name)
-
-
 def count(objects, path):
     """In the child."""
     counts, sizes = {}, {}
@@ -107,7 +103,7 @@ def count(objects, path):
         sizes[ty] = sizes.get(ty, 0) + sys.getsizeof(one)
     truth = {"counts": {}, "sizes": {}, "frozen": getattr(gc, "get_freeze_count", int)()}
     for ty, number in counts.items():
-        name = type_name(ty)
+        name = heaplib.type_name(ty)
         truth["counts"][name] = truth["counts"].get(name, 0) + number
         truth["sizes"][name] = truth["sizes"].get(name, 0) + sizes[ty]
     with open(path, "w") as out:
@@ -122,14 +118,12 @@ def main():
     gc.disable()
     # What is made by a first use is there before the fork.
     with open(path + ".warm", "w") as out:
-        json.dump({"a": type_name(Node)}, out)
+        json.dump({"a": heaplib.type_name(Node)}, out)
     child = os.fork()
     if child == 0:
         # Neither a frame nor a tuple of arguments is made before the objects are in the list.
         count(gc.get_objects(), path)
-        if mode == "sleep":
-            os.write(os.open(fifo, os.O_WRONLY), b"!")
-        os._exit(0)
+        heaplib.end_child(fifo, mode)
     if mode == "sleep":
         signal.pause()
     os.waitpid(child, 0)

@@ -21,6 +21,8 @@ from array import array
 from collections import OrderedDict, deque
 from xml.etree import ElementTree
 
+import heaplib
+
 PYTHON2 = sys.version_info[0] == 2
 MODULES = """
     _asyncio _bisect _blake2 _bz2 _codecs _contextvars _csv _ctypes _curses _curses_panel _datetime _dbm _decimal
@@ -348,12 +350,6 @@ def build():
     return made, keep
 
 
-def type_name(ty):
-    module = ty.__module__
-    name = getattr(ty, "__qualname__", ty.__name__)
-    return name if module in ("builtins", "__builtin__") else "%s.%s" % (module, name)
-
-
 def mapped():
     """Parts of memory in which malloc's memory and pools are: not in a file."""
     parts = []
@@ -391,15 +387,15 @@ def count(objects, path, owns, parts):
     own = set(owns)
     truth = {"counts": {}, "sizes": {}, "own": {}}
     for one in owns:
-        truth["own"][type_name(one)] = []
+        truth["own"][heaplib.type_name(one)] = []
     names, sizes = {}, {}
     for at, one in list(found.items()):
         ty = type(one)
         if ty not in names:
             bases = [base for base in ty.__mro__ if base in own]
-            names[ty] = type_name(ty) if bases else None
+            names[ty] = heaplib.type_name(ty) if bases else None
             if bases:
-                truth["own"][type_name(bases[0])].append(names[ty])
+                truth["own"][heaplib.type_name(bases[0])].append(names[ty])
         name = names[ty]
         # No function of Python here: what is called often gets a larger code object (3.8 to 3.10).
         part = bisect.bisect(starts, at) - 1
@@ -422,16 +418,14 @@ def main():
     gc.collect()
     gc.disable()
     with open(path + ".warm", "w") as out:
-        json.dump({"a": type_name(Base)}, out)
+        json.dump({"a": heaplib.type_name(Base)}, out)
     parts = sorted(mapped())
     # Code that runs is found by its frames.
     frames = sys._getframe()
     child = os.fork()
     if child == 0:
         count(gc.get_objects(), path, owns, parts)
-        if mode == "sleep":
-            os.write(os.open(fifo, os.O_WRONLY), b"!")
-        os._exit(0)
+        heaplib.end_child(fifo, mode)
     if mode == "sleep":
         signal.pause()
     os.waitpid(child, 0)

@@ -10,10 +10,6 @@ from ..command import CHARS, JSON, command, option, positive, write
 SHOWN = option("--limit", type=positive, metavar="N", default=50, help="at most N attributes (50)")
 
 
-def _names(text):
-    return session.ask("names", name=text)["data"]
-
-
 def _address(text):
     """What GDB makes of an expression: a pointer, an integer, or a struct, whose address counts."""
     value = gdb.parse_and_eval(text)
@@ -22,7 +18,7 @@ def _address(text):
     return int(value) & (1 << 64) - 1
 
 
-@command("py-obj", [SHOWN, CHARS, JSON], rest="ADDR | EXPR | PATH", complete=_names)
+@command("py-obj", [SHOWN, CHARS, JSON], rest="ADDR | EXPR | PATH", complete=session.names)
 def py_obj(rest, limit, chars, json):
     """Tell everything about one object: type and bases, references, size and memory, value, attributes.
 

@@ -24,11 +24,7 @@ def py_locals(_rest, chars, json):
     write(session.ask("locals", chars=chars, json=json)["text"])
 
 
-def _names(text):
-    return session.ask("names", name=text)["data"]
-
-
-@command("py-print", [CHARS, JSON], rest="NAME | PATH", complete=_names)
+@command("py-print", [CHARS, JSON], rest="NAME | PATH", complete=session.names)
 def py_print(rest, chars, json):
     """Look up a Python name in the selected frame and print its value.
 
