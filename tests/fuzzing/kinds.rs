@@ -171,9 +171,7 @@ impl Building {
         let items: Vec<_> = items.iter().map(|(name, value)| (self.text(f, rules, name), *value)).collect();
         let dict = self.dict(f, rules, "dict", &items);
         let mro = self.tuple(f, &[&[class], bases].concat());
-        for (slot, value) in [(&f.ty.tp_dict, dict), (&f.ty.tp_mro, mro), (&f.ty.tp_members, 0)] {
-            self.set(class, slot, value);
-        }
+        self.set_all(class, &[(&f.ty.tp_dict, dict), (&f.ty.tp_mro, mro), (&f.ty.tp_members, 0)]);
         class
     }
 
@@ -258,15 +256,16 @@ impl Building {
         self.set(class, &f.ty.tp_mro, mro);
         let failure = self.object_of(class, 160);
         let fields = &f.exception;
-        for (slot, value) in [
-            (&fields.dict, own),
-            (&fields.args, arguments),
-            (&fields.traceback, traceback),
-            (&fields.context, failure),
-            (&fields.cause, 0),
-        ] {
-            self.set(failure, slot, value);
-        }
+        self.set_all(
+            failure,
+            &[
+                (&fields.dict, own),
+                (&fields.args, arguments),
+                (&fields.traceback, traceback),
+                (&fields.context, failure),
+                (&fields.cause, 0),
+            ],
+        );
         let more: &[&str] = if rules.python2 { &["message"] } else { &["__traceback__", "__context__", "__cause__"] };
         self.show(failure, &["args", "name", "__class__"]);
         self.attributes.extend(more.iter().map(|name| (self.gallery.len() - 1, *name)));
@@ -431,14 +430,15 @@ impl Building {
             self.word(blocks[1] + data, name);
             let deque = self.object("collections.deque", 256);
             self.set(deque, &f.var.ob_size, 2);
-            for (slot, value) in [
-                (&f.deque.len, 2),
-                (&f.deque.maxlen, 5),
-                (&f.deque.leftblock, blocks[0]),
-                (&f.deque.leftindex, (link - data) / 8 - 1),
-            ] {
-                self.set(deque, slot, value);
-            }
+            self.set_all(
+                deque,
+                &[
+                    (&f.deque.len, 2),
+                    (&f.deque.maxlen, 5),
+                    (&f.deque.leftblock, blocks[0]),
+                    (&f.deque.leftindex, (link - data) / 8 - 1),
+                ],
+            );
             self.show(deque, &[]);
         }
         let (start, arguments) = (self.header, self.tuple(f, &[one]));
@@ -455,14 +455,15 @@ impl Building {
         let function = self.object("function", 256);
         let (defaults, globals) = (self.tuple(f, &[name]), self.dict(f, rules, "dict", &[(name, code)]));
         let fields = &f.function;
-        for (slot, value) in [
-            (&fields.func_code, code),
-            (&fields.func_name, name),
-            (&fields.func_qualname, name),
-            (&fields.func_defaults, defaults),
-        ] {
-            self.set(function, slot, value);
-        }
+        self.set_all(
+            function,
+            &[
+                (&fields.func_code, code),
+                (&fields.func_name, name),
+                (&fields.func_qualname, name),
+                (&fields.func_defaults, defaults),
+            ],
+        );
         let mut attributes = vec!["__code__", "__defaults__", "__name__", "__dict__"];
         if !rules.python2 {
             attributes.push("__qualname__");
@@ -485,14 +486,15 @@ impl Building {
         self.set(generator, &f.generator.gi_code, code);
         let Ok(inner) = f.generator.gi_iframe.at() else { return self.show(generator, &["__name__"]) };
         let (frame, inner) = (self.object("frame", 640), generator + inner);
-        for (slot, value) in [
-            (&f.iframe.executable, code),
-            (&f.iframe.frame_obj, frame),
-            (&f.iframe.globals, globals),
-            (&f.iframe.builtins, globals),
-        ] {
-            self.set(inner, slot, value);
-        }
+        self.set_all(
+            inner,
+            &[
+                (&f.iframe.executable, code),
+                (&f.iframe.frame_obj, frame),
+                (&f.iframe.globals, globals),
+                (&f.iframe.builtins, globals),
+            ],
+        );
         self.set(frame, &f.frame.f_frame, inner);
         self.show(generator, &["__name__", "gi_code", "gi_frame"]);
         self.show(frame, &["f_code", "f_globals", "f_builtins"]);

@@ -264,6 +264,13 @@ impl Building {
         }
     }
 
+    /// Writes several fields of the struct at `at`.
+    pub fn set_all(&mut self, at: u64, values: &[(&Slot, u64)]) {
+        for (slot, value) in values {
+            self.set(at, slot, *value);
+        }
+    }
+
     pub fn ty(&self, name: &str) -> u64 {
         self.types.get(name).copied().unwrap_or(0)
     }
@@ -299,9 +306,7 @@ impl Building {
         }
         let at = self.object("str", 128 + text.len() as u64);
         self.set(at, &f.ascii.length, text.len() as u64);
-        for (slot, value) in [(&f.ascii.kind, 1), (&f.ascii.compact, 1), (&f.ascii.ascii, 1)] {
-            self.set(at, slot, value);
-        }
+        self.set_all(at, &[(&f.ascii.kind, 1), (&f.ascii.compact, 1), (&f.ascii.ascii, 1)]);
         self.bytes.write(at + f.ascii.size.at().unwrap_or(48), text.as_bytes());
         at
     }
@@ -386,9 +391,7 @@ impl Building {
             self.set(entry, &f.setentry.key, *item);
             self.set(entry, &f.setentry.hash, 7);
         }
-        for (slot, value) in [(&f.set.used, items.len() as u64), (&f.set.mask, 7), (&f.set.table, table)] {
-            self.set(at, slot, value);
-        }
+        self.set_all(at, &[(&f.set.used, items.len() as u64), (&f.set.mask, 7), (&f.set.table, table)]);
         at
     }
 
@@ -405,20 +408,21 @@ impl Building {
         self.words(own, &[member, 16, 48]);
         let dict = self.dict(f, rules, "dict", &[]);
         let mro = self.tuple(f, &[at, base]);
-        for (slot, value) in [
-            (&f.ty.tp_name, c_name),
-            (&f.ty.tp_basicsize, 64),
-            (&f.ty.tp_flags, HEAPTYPE | flags),
-            (&f.ty.tp_members, own),
-            (&f.ty.tp_base, base),
-            (&f.ty.tp_dict, dict),
-            (&f.ty.tp_dictoffset, dictoffset as u64),
-            (&f.ty.tp_mro, mro),
-            (&f.heap_type.ht_name, text),
-            (&f.heap_type.ht_qualname, text),
-        ] {
-            self.set(at, slot, value);
-        }
+        self.set_all(
+            at,
+            &[
+                (&f.ty.tp_name, c_name),
+                (&f.ty.tp_basicsize, 64),
+                (&f.ty.tp_flags, HEAPTYPE | flags),
+                (&f.ty.tp_members, own),
+                (&f.ty.tp_base, base),
+                (&f.ty.tp_dict, dict),
+                (&f.ty.tp_dictoffset, dictoffset as u64),
+                (&f.ty.tp_mro, mro),
+                (&f.heap_type.ht_name, text),
+                (&f.heap_type.ht_qualname, text),
+            ],
+        );
         self.tables.push(at);
         at
     }
@@ -511,29 +515,30 @@ impl Building {
         let code_of = |b: &mut Self, instructions: &[u8]| {
             let code = b.object("code", 640);
             let whole = b.byte_string(f, rules, instructions);
-            for (slot, value) in [
-                (&fields.co_argcount, 2),
-                (&fields.co_kwonlyargcount, 1),
-                (&fields.co_nlocals, 4),
-                (&fields.co_nlocalsplus, 4),
-                (&fields.co_stacksize, 12),
-                (&fields.co_flags, 0x1 | 0x4),
-                (&fields.co_varnames, names),
-                (&fields.co_cellvars, none),
-                (&fields.co_freevars, none),
-                (&fields.co_localsplusnames, names),
-                (&fields.co_localspluskinds, kinds),
-                (&fields.co_filename, file),
-                (&fields.co_name, name),
-                (&fields.co_qualname, name),
-                (&fields.co_firstlineno, 10),
-                (&fields.co_lnotab, lines),
-                (&fields.co_linetable, lines),
-                (&fields.co_code, whole),
-                (&fields.co_exceptiontable, nothing),
-            ] {
-                b.set(code, slot, value);
-            }
+            b.set_all(
+                code,
+                &[
+                    (&fields.co_argcount, 2),
+                    (&fields.co_kwonlyargcount, 1),
+                    (&fields.co_nlocals, 4),
+                    (&fields.co_nlocalsplus, 4),
+                    (&fields.co_stacksize, 12),
+                    (&fields.co_flags, 0x1 | 0x4),
+                    (&fields.co_varnames, names),
+                    (&fields.co_cellvars, none),
+                    (&fields.co_freevars, none),
+                    (&fields.co_localsplusnames, names),
+                    (&fields.co_localspluskinds, kinds),
+                    (&fields.co_filename, file),
+                    (&fields.co_name, name),
+                    (&fields.co_qualname, name),
+                    (&fields.co_firstlineno, 10),
+                    (&fields.co_lnotab, lines),
+                    (&fields.co_linetable, lines),
+                    (&fields.co_code, whole),
+                    (&fields.co_exceptiontable, nothing),
+                ],
+            );
             if let Ok(start) = fields.co_code_adaptive.at() {
                 b.set(code, &f.var.ob_size, instructions.len() as u64 / 2);
                 b.bytes.write(code + start, instructions);
@@ -566,32 +571,34 @@ impl Building {
                     self.words(at, &[0; 80]);
                 }
                 let first = inner.localsplus.at().unwrap_or(72);
-                for (slot, value) in [
-                    (&inner.executable, code),
-                    (&inner.previous, back),
-                    (&inner.globals, globals),
-                    (&inner.builtins, globals),
-                    (&inner.instr, code + fields.co_code_adaptive.at().unwrap_or(0) + 6),
-                    (&inner.is_entry, i & 1),
-                    (&inner.owner, if shim { 3 } else { 0 }),
-                    (&inner.stackpointer, at + first + 8 * 7),
-                ] {
-                    self.set(at, slot, value);
-                }
+                self.set_all(
+                    at,
+                    &[
+                        (&inner.executable, code),
+                        (&inner.previous, back),
+                        (&inner.globals, globals),
+                        (&inner.builtins, globals),
+                        (&inner.instr, code + fields.co_code_adaptive.at().unwrap_or(0) + 6),
+                        (&inner.is_entry, i & 1),
+                        (&inner.owner, if shim { 3 } else { 0 }),
+                        (&inner.stackpointer, at + first + 8 * 7),
+                    ],
+                );
                 self.words(at + first, &values);
             } else {
                 let first = frame.f_localsplus.at().unwrap_or(376);
-                for (slot, value) in [
-                    (&frame.f_back, back),
-                    (&frame.f_code, code),
-                    (&frame.f_globals, globals),
-                    (&frame.f_builtins, globals),
-                    (&frame.f_valuestack, at + first + 8 * 4),
-                    (&frame.f_lasti, 6 / rules.lasti_unit as u64),
-                    (&frame.f_trace, 0),
-                ] {
-                    self.set(at, slot, value);
-                }
+                self.set_all(
+                    at,
+                    &[
+                        (&frame.f_back, back),
+                        (&frame.f_code, code),
+                        (&frame.f_globals, globals),
+                        (&frame.f_builtins, globals),
+                        (&frame.f_valuestack, at + first + 8 * 4),
+                        (&frame.f_lasti, 6 / rules.lasti_unit as u64),
+                        (&frame.f_trace, 0),
+                    ],
+                );
                 self.words(at + first, &values);
             }
             back = at;
@@ -617,17 +624,18 @@ impl Building {
                 record = self.block(64);
                 self.set(record, &f.cframe.current_frame, frame);
             }
-            for (slot, value) in [
-                (&f.tstate.next, next),
-                (&f.tstate.interp, interpreter),
-                (&f.tstate.frame, frame),
-                (&f.tstate.current_frame, frame),
-                (&f.tstate.cframe, record),
-                (&f.tstate.thread_id, id),
-                (&f.tstate.native_thread_id, id),
-            ] {
-                self.set(at, slot, value);
-            }
+            self.set_all(
+                at,
+                &[
+                    (&f.tstate.next, next),
+                    (&f.tstate.interp, interpreter),
+                    (&f.tstate.frame, frame),
+                    (&f.tstate.current_frame, frame),
+                    (&f.tstate.cframe, record),
+                    (&f.tstate.thread_id, id),
+                    (&f.tstate.native_thread_id, id),
+                ],
+            );
             next = at;
         }
         // modules["threading"]._active: {77: a thread with a name}.
@@ -642,15 +650,16 @@ impl Building {
         self.set(module, &f.module.md_dict, inside);
         let modules = self.dict(f, rules, "dict", &[(threading, module)]);
         let empty = self.dict(f, rules, "dict", &[]);
-        for (slot, value) in [
-            (&f.interp.threads_head, next),
-            (&f.interp.modules, modules),
-            (&f.interp.sysdict, empty),
-            (&f.interp.builtins, empty),
-            (&f.interp.runtime, runtime),
-        ] {
-            self.set(interpreter, slot, value);
-        }
+        self.set_all(
+            interpreter,
+            &[
+                (&f.interp.threads_head, next),
+                (&f.interp.modules, modules),
+                (&f.interp.sysdict, empty),
+                (&f.interp.builtins, empty),
+                (&f.interp.runtime, runtime),
+            ],
+        );
         self.set(runtime, &f.runtime.interpreters_head, interpreter);
         self.set(runtime, &f.runtime.interpreters_main, interpreter);
         self.word(head, interpreter);
