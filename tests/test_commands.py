@@ -826,10 +826,10 @@ def test_stock_script_loaded_after(name):
     interpreter = some_interpreter(name)
     with target.Target(interpreter, SCENE, "ask") as scene:
         answers = gdbrun.run(
-            [f"source {paths.SCRIPT}", f"attach {scene.pid}", "python print(PyBacktrace.__name__)", "thread 2", "py-bt",
+            [f"source {paths.SCRIPT}", f"attach {scene.pid}", "python print(PyLocals.__name__)", "thread 2", "py-bt",
              "py-up", "py-locals", "py-print a", "py-list", "help py-bt", "bt"],
             interpreter, pyext=False, setup=AUTOLOAD)
-    assert "PyBacktrace" in answers[2].text, "GDB did not load CPython's script"
+    assert "PyLocals" in answers[2].text, "GDB did not load CPython's script"
     in_charge(answers, answers[4])
     assert "shadowed" in variables(answers[6].text)
     assert answers[7].text.strip() == "local 'a' = 1"
@@ -837,8 +837,7 @@ def test_stock_script_loaded_after(name):
     assert re.search(r"\bkeyed \(item=1\) at ", answers[10].text)
 
 
-def test_stock_script_sourced_by_hand_after():
-    """No event tells of it: who takes the names away by hand gets them back by hand."""
+def test_stock_script_sourced_by_hand_before():
     interpreter = some_interpreter("3.13-pyenv")
     stock = os.path.join(os.path.dirname(interpreter.exe), "python3.13-gdb.py")
     with target.Target(interpreter, SCENE, "ask") as scene:

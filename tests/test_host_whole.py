@@ -108,6 +108,17 @@ def test_ctrl_c_at_any_moment(deep):
     assert caught
 
 
+def test_ctrl_c_in_a_typed_line():
+    """None of our Python runs at the prompt, so none is interrupted there: GDB would print the exception."""
+    with terminal.Terminal() as gdb:
+        for turn in range(200):
+            gdb.type("echo half a line")
+            time.sleep(turn % 30 / 1000)
+            gdb.interrupt()
+            said = gdb.settle()
+            assert "Exception" not in said and "Traceback" not in said, said
+
+
 # Runs a command as often as it has lines to run, each time with a Ctrl-C at another one.
 AT_EACH_LINE = """
 import os, signal, sys, gdb, pyext_gdb.session

@@ -76,3 +76,17 @@ def test_a_table_fits_the_width(scene):
     # The end of the file's name and the line stay.
     for one, other in zip(narrow.splitlines()[1:], whole.splitlines()[1:], strict=True):
         assert one[-12:] == other[-12:]
+
+
+def test_stock_script_sourced_by_hand_after():
+    """Without an executable, and twice: the commands are ours again at the next prompt, and one line says so."""
+    stock = os.path.join(os.path.dirname(interpreters.named("3.13-pyenv").exe), "python3.13-gdb.py")
+    with terminal.Terminal() as gdb:
+        said = gdb.ask(f"source {stock}")
+        assert said.count("CPython's own GDB script is loaded too") == 1, said
+        assert "--json" in gdb.ask("help py-bt")
+        assert "CPython's own" not in gdb.ask(f"source {stock}")
+        assert "--json" in gdb.ask("help py-bt")
+        gdb.ask(f"source {paths.SCRIPT}")
+        assert "PyLocals" in gdb.ask("python print(PyLocals.__name__)")
+        assert "--json" in gdb.ask("help py-bt")

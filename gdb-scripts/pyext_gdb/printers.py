@@ -1,5 +1,7 @@
 """Printers for C values that are Python objects, and staying in charge where CPython's own script is loaded too."""
 
+import weakref
+
 import gdb
 
 import __main__
@@ -7,7 +9,7 @@ import __main__
 from . import command, native, session, tokens
 
 _told = False
-_stock_class = None
+_watch = None
 
 
 class _Printer:
@@ -56,24 +58,42 @@ def _is_stock(printer):
     return getattr(printer, "__module__", "") == "__main__" and printer.__name__ == "pretty_printer_lookup"
 
 
+class _Placeholder:
+    """Stands where CPython's own script puts its first command's class: it dies when that script runs."""
+
+
 def _stay_in_charge(_event=None):
     """CPython's own script, loaded by GDB with an interpreter or by the user, must not take our place.
 
     It puts its printers at the objfile, which beats global ones, and its commands have the names of ours.
     """
-    global _told, _stock_class
+    global _told, _watch
     for objfile in gdb.objfiles():
         printers = objfile.pretty_printers
         if any(_is_stock(p) for p in printers) and lookup not in printers:
             printers.insert(0, lookup)
-    # GDB runs an objfile's script each time it loads the objfile: every new class took our names again.
     found = getattr(__main__, "PyBacktrace", None)
-    if found is not None and found is not _stock_class:
-        _stock_class = found
+    if isinstance(found, _Placeholder):
+        return
+    if found is not None:
         command.register_all()
         if not _told:
             _told = True
             gdb.write("pyext: CPython's own GDB script is loaded too; the py-* commands and printers stay pyext's.\n")
+    # No event tells of a script that the user sources. A handler for each prompt would see it, but that is where
+    # Python notices a Ctrl-C in a typed line, and GDB prints its exception.
+    __main__.PyBacktrace = _Placeholder()
+    _watch = weakref.finalize(__main__.PyBacktrace, _at_next_prompt)
+    _watch.atexit = False
+
+
+def _at_next_prompt():
+    gdb.events.before_prompt.connect(_prompt)
+
+
+def _prompt():
+    gdb.events.before_prompt.disconnect(_prompt)
+    _stay_in_charge()
 
 
 def register():
@@ -82,13 +102,12 @@ def register():
     gdb.pretty_printers.insert(0, lookup)
     _stay_in_charge()
     gdb.events.new_objfile.connect(_stay_in_charge)
-    # Sourced by hand: no objfile is new.
-    gdb.events.before_prompt.connect(_stay_in_charge)
 
 
 def unregister():
     """Forget them, before the script is loaded again."""
     gdb.events.new_objfile.disconnect(_stay_in_charge)
-    gdb.events.before_prompt.disconnect(_stay_in_charge)
+    if _watch.detach():
+        del __main__.PyBacktrace
     for holder in [gdb] + list(gdb.objfiles()):
         holder.pretty_printers[:] = [p for p in holder.pretty_printers if p is not lookup]
