@@ -4,16 +4,23 @@
 //! [`own_sizeof`] whose size is not known exactly. [`one`] and [`contents`] look at single objects of a
 //! census and into many of them.
 
+pub mod check;
 pub mod contents;
+pub mod edges;
 pub mod equal;
 mod extension_sizes;
+mod holders;
+pub mod index;
 pub mod one;
 pub mod own_sizeof;
 pub mod pools;
+mod roots;
 pub mod scan;
 pub mod sizes;
+mod tables;
 pub mod troubles;
 pub mod types;
+mod walk;
 
 use crate::allocators::pymalloc::OVERHEAD;
 use crate::bytes::Addr;
@@ -100,15 +107,8 @@ impl Census {
             return self.scanned.loose.get(i).map(|(_, id)| *id);
         }
         let (window, pool) = self.pool(addr)?;
-        let block = ((addr.0 - pool.addr) as usize).checked_sub(OVERHEAD)? / usize::from(pool.size);
-        let words = window.words_of(pool);
-        let (word, bit) = (words.get(block / 64)?, 1u64 << (block % 64));
-        if word & bit == 0 {
-            return None;
-        }
-        let before = words[..block / 64].iter().map(|w| w.count_ones()).sum::<u32>() + (word & (bit - 1)).count_ones();
-        let id = *window.types.get(pool.object as usize + before as usize)?;
-        (self.object_at(pool, block, id) == addr).then_some(id)
+        let (rank, id) = window.object_in(pool, addr.0)?;
+        (self.object_at(pool, rank.block, id) == addr).then_some(id)
     }
 
     /// What is known of the type with this number.

@@ -19,7 +19,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Bytes that are read at a time.
-const WINDOW: u64 = 1 << 20;
+pub(super) const WINDOW: u64 = 1 << 20;
 
 /// Places of pending sizes that are read at a time.
 const BATCH: usize = 4096;
@@ -153,7 +153,7 @@ impl Plan {
 
     /// The word before `ob_type`: the reference count, flags included.
     #[inline]
-    fn count(&self, object: &[u8]) -> u64 {
+    pub(super) fn count(&self, object: &[u8]) -> u64 {
         self.ob_type.checked_sub(8).and_then(|at| word(object, at)).unwrap_or(0)
     }
 
@@ -252,7 +252,7 @@ pub enum Reader<'a> {
 }
 
 /// What one thread does, with its own view of the memory, and whether to go on.
-type Work<'a> = dyn Fn(&dyn Source, &dyn Fn() -> bool) + Sync + 'a;
+pub(super) type Work<'a> = dyn Fn(&dyn Source, &dyn Fn() -> bool) + Sync + 'a;
 
 impl Reader<'_> {
     /// As a source for the calling thread.
@@ -264,7 +264,7 @@ impl Reader<'_> {
     }
 
     /// Runs `work` on as many threads as can share the memory. `go_on` is that of the calling thread.
-    fn each(&self, work: &Work<'_>, go_on: &dyn Fn() -> bool) {
+    pub(super) fn each(&self, work: &Work<'_>, go_on: &dyn Fn() -> bool) {
         match self {
             Reader::Single(source) => work(*source, go_on),
             Reader::Shared(bulk) => {

@@ -165,6 +165,11 @@ impl Image {
         self.sections.iter().find(|(n, _, _)| n == name).map(|(_, a, s)| (*a, *s))
     }
 
+    /// The image's writable data: first address, one past the last.
+    pub fn data(&self) -> &[(u64, u64)] {
+        &self.data
+    }
+
     /// Whether `addr` lies in the image's writable data.
     pub fn has_data(&self, addr: Addr) -> bool {
         self.data.iter().any(|(start, end)| (*start..*end).contains(&addr.0))

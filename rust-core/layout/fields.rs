@@ -139,6 +139,7 @@ fields! {
         tp_dict = "tp_dict",
         tp_descr_get = "tp_descr_get",
         tp_descr_set = "tp_descr_set",
+        tp_weaklistoffset = "tp_weaklistoffset",
         tp_dictoffset = "tp_dictoffset",
         tp_bases = "tp_bases",
         tp_mro = "tp_mro",
@@ -148,6 +149,7 @@ fields! {
         ht_name = "ht_name",
         ht_qualname = "ht_qualname",
         ht_cached_keys = "ht_cached_keys",
+        spec_cache = "_spec_cache",
     }
     member_def: MemberDefFields = "PyMemberDef" {
         name = "name",
@@ -320,6 +322,7 @@ fields! {
         gi_name = "gi_name",
         gi_qualname = "gi_qualname",
         gi_code = "gi_code",
+        gi_frame_state = "gi_frame_state",
     }
     code: CodeFields = "PyCodeObject" {
         co_argcount = "co_argcount",
@@ -347,6 +350,7 @@ fields! {
         co_code_adaptive = "co_code_adaptive",
         co_tlbc = "co_tlbc",
         co_extra = "co_extra",
+        co_cached = "_co_cached",
         co_cell2arg = "co_cell2arg",
     }
     frame: FrameFields = "PyFrameObject" | "_frame" {
@@ -356,6 +360,9 @@ fields! {
         f_globals = "f_globals",
         f_locals = "f_locals",
         f_valuestack = "f_valuestack",
+        f_stacktop = "f_stacktop",
+        f_stackdepth = "f_stackdepth",
+        f_gen = "f_gen",
         f_lasti = "f_lasti",
         f_lineno = "f_lineno",
         f_trace = "f_trace",
@@ -373,6 +380,7 @@ fields! {
         frame_obj = "frame_obj",
         tlbc_index = "tlbc_index",
         stackpointer = "stackpointer",
+        stacktop = "stacktop",
         is_entry = "is_entry",
         owner = "owner",
         localsplus = "localsplus",

@@ -5,6 +5,7 @@
 //! table, each field keeping its [`Origin`], and is verified against live memory before anything is
 //! decoded with it. A layout that fails verification is refused.
 
+pub mod borrowed;
 mod debug_offsets;
 pub mod fields;
 mod native_names;

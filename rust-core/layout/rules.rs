@@ -138,6 +138,17 @@ impl RefCount {
             RefCount::Split => true,
         }
     }
+
+    /// The count in this word before `ob_type`; `None` if the object is immortal, or the count is in two parts.
+    #[inline]
+    pub fn mortal(self, word: u64) -> Option<u64> {
+        match self {
+            RefCount::Word => Some(word),
+            // Immortal are those whose lower half is negative (PEP 683).
+            RefCount::Half | RefCount::Flagged => Some(word & 0xffff_ffff).filter(|count| count >> 31 == 0),
+            RefCount::Split => None,
+        }
+    }
 }
 
 /// What lies before an object in its block.
@@ -214,6 +225,9 @@ pub struct Rules {
     pub own_sizes: OwnSizes,
     /// A bytearray keeps its bytes in a `bytes` object (3.15, gh-139871).
     pub bytearray_of_bytes: bool,
+    /// `gi_frame_state` of a generator that runs; larger is one that is done
+    /// (`FRAME_EXECUTING`; the states have other numbers since 3.15).
+    pub frame_executing: i64,
     /// Reference counts.
     pub refcount: RefCount,
     /// What lies before an object.
@@ -297,6 +311,7 @@ pub fn rules(version: &Version, header: u64) -> Option<Rules> {
         },
         own_sizes: OwnSizes(minor),
         bytearray_of_bytes: minor >= 15,
+        frame_executing: if minor >= 15 { 4 } else { 0 },
         refcount: match minor {
             _ if free_threaded => RefCount::Split,
             0..=11 => RefCount::Word,

@@ -41,17 +41,12 @@ impl Objects {
         let at = addr + self.layout.object.ob_type.at()?.saturating_sub(8);
         let word = self.memory.uint(at, 8)?;
         Ok(match self.layout.rules.refcount {
-            RefCount::Word => Some(word),
-            // Immortal are those whose lower half is negative (PEP 683).
-            RefCount::Half | RefCount::Flagged => {
-                let count = word & 0xffff_ffff;
-                (count >> 31 == 0).then_some(count)
-            }
             RefCount::Split => {
                 let local = self.memory.uint(at - 4, 4)?;
                 let shared = (word as i64) >> 2;
                 (local != 0xffff_ffff).then_some(local.saturating_add_signed(shared))
             }
+            whole => whole.mortal(word),
         })
     }
 

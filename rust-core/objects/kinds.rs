@@ -142,6 +142,11 @@ impl Objects {
         if ty.heap || !self.located.image.has_data(ty.addr) { "" } else { &ty.tp_name }
     }
 
+    /// The name of a type made in C; of a class of Python nothing.
+    pub fn c_name<'a>(&self, ty: &'a Type) -> &'a str {
+        if self.is_python_class(ty) { "" } else { &ty.tp_name }
+    }
+
     /// Whether a type was made by a `class` statement or a call of `type`. In C the module stands in
     /// `tp_name` and not in the name (`PyType_FromSpec`); a class of Python has one name, whatever dots
     /// are in it.

@@ -141,6 +141,11 @@ impl Objects {
         self.interpreter.set(addr);
     }
 
+    /// That interpreter; null if none was told.
+    pub fn interpreter(&self) -> Addr {
+        self.interpreter.get()
+    }
+
     /// Forgets what was remembered: the target has run.
     pub fn clear(&self) {
         self.types.borrow_mut().clear();
@@ -244,6 +249,12 @@ impl Objects {
             above = Some(ty);
         }
         above.ok_or(corrupt)
+    }
+
+    /// `ty` and the types that it comes from, over `tp_base`.
+    pub fn bases(&self, ty: &Rc<Type>) -> impl Iterator<Item = Rc<Type>> {
+        let above = |ty: &Rc<Type>| ty.base.and_then(|base| self.type_at(base).ok());
+        std::iter::successors(Some(Rc::clone(ty)), above).take(limits::BASES)
     }
 
     fn raw_type(&self, addr: Addr) -> Result<Type> {

@@ -1,6 +1,7 @@
 //! Answers as values ([`model`]), and those values as text ([`text`], [`stock`]) and JSON
 //! ([`json`]). No reading, no I/O: what is shown was decided before.
 
+pub mod check;
 pub mod duplicates;
 pub mod find;
 pub mod gc;

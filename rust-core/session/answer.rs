@@ -42,6 +42,7 @@ pub fn answer(attached: &Attached, request: &Request) -> Result<Response> {
         Command::Info => super::info::info(attached, request),
         Command::Gc => super::gc::gc(attached, request),
         Command::Heap => super::heap::heap(attached, request),
+        Command::Check => super::check::check(attached, request),
         Command::Find => super::find::find(attached, request),
         Command::Object => super::object::object(attached, request),
         Command::Dup => super::duplicates::duplicates(attached, request),

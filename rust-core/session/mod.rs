@@ -2,6 +2,7 @@
 
 mod answer;
 mod attach;
+mod check;
 mod duplicates;
 mod files;
 mod find;

@@ -30,6 +30,8 @@ pub enum Command {
     Info,
     /// `py-heap`.
     Heap,
+    /// `py-heap --check`.
+    Check,
     /// `py-gc`.
     Gc,
     /// `py-find`.

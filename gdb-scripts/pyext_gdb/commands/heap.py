@@ -10,20 +10,28 @@ SORT = option(
     "--sort", choices=["size", "count", "kind"], metavar="HOW", default="size", help="by size, count or kind"
 )
 ROWS = option("--limit", type=positive, metavar="N", default=10, help="at most N rows; 10 if not given")
+CHECK = option(
+    "--check", action="store_true", help="compare the references found with the reference counts instead"
+)
 TYPE = option("--type", metavar="REGEX", help="only types whose name has a match, such as ^__main__\\.")
 
 #: What was shown last, for `py-heap more`.
 _last = {}
 
 
-@command("py-heap", [BY, SORT, ROWS, TYPE, JSON], rest="[more]", complete=lambda _text: ["more"])
-def py_heap(rest, **options):
+@command("py-heap", [BY, SORT, ROWS, TYPE, CHECK, JSON], rest="[more]", complete=lambda _text: ["more"])
+def py_heap(rest, check, **options):
     """Count all objects of the process by type, and their sizes as sys.getsizeof has them.
 
     No line of code runs in the process. `py-heap more` shows the next rows of the last table.
     """
     if rest not in ("", "more"):
         raise gdb.GdbError("py-heap: what is '%s'? Type: help py-heap" % rest)
+    if check and rest:
+        raise gdb.GdbError("py-heap --check has no more rows than --limit shows.")
+    if check:
+        write(session.ask_plain("check", **options)["text"])
+        return
     if rest == "more" and not _last:
         raise gdb.GdbError("py-heap more: no table was shown. Type: py-heap")
     if rest == "":

@@ -1,0 +1,199 @@
+//! Tables of references outside of their objects: lists' items, dicts' keys and values, sets' entries, links.
+//!
+//! They lie anywhere. A walk collects them and reads them in the order of their addresses, most of them together.
+
+use crate::bytes::{uint, word};
+use crate::layout::{DictKeys, Fields, Rules, Slot};
+
+/// Bytes of a dict's keys that say what they are: up to the indices.
+pub(super) const KEYS_HEAD: usize = 40;
+
+/// A table, and whose references are in it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Table {
+    pub at: u64,
+    /// The number of the object that holds what is in it.
+    pub owner: u32,
+    pub what: What,
+}
+
+/// What is in a table.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum What {
+    /// So many references side by side.
+    Words(u64),
+    /// Entries of `size` bytes with references `key` and `value` bytes into them; no value is `u8::MAX`.
+    Entries { count: u64, size: u8, key: u8, value: u8 },
+    /// A dict's table of keys. Others may share it, and then there is a table of values, or none here.
+    Keys { shared: bool, values: u64 },
+    /// 3.13: a dict's values, which say how many there are.
+    Values,
+    /// A block of a deque: the first of so many items is at this place in it.
+    Block { first: u64, items: u64 },
+    /// A key in the list of an `OrderedDict`, and so many more.
+    Node(u64),
+    /// An object in a list that holds its objects, up to the one that has the list, and so many more at most.
+    Link { end: u64, most: u64 },
+}
+
+/// What a table leads to.
+#[derive(Debug, Default)]
+pub(super) struct More {
+    /// Another table that the same object owns.
+    pub next: Option<Table>,
+    /// A table of keys that others may have too, from its first entry.
+    pub shared: Option<Table>,
+}
+
+/// Where things are in tables of this build.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    rule: DictKeys,
+    size: Option<(usize, usize)>,
+    index_bytes: Option<(usize, usize)>,
+    kind: Option<(usize, usize)>,
+    entries: Option<(usize, usize)>,
+    indices: usize,
+    /// `capacity` and `values` of `PyDictValues` (3.13).
+    values: Option<(usize, usize)>,
+    /// `data` of a deque's block, how many there are (`BLOCKLEN`), and `rightlink`.
+    block: (usize, u64, usize),
+    /// `next` of a `functools._lru_list_elem`, which is private to its module: the same since 3.5 (bpo-14373).
+    link: usize,
+    node: (usize, usize),
+}
+
+fn place(slot: &Slot) -> Option<(usize, usize)> {
+    slot.field.map(|field| (field.offset as usize, field.bytes()))
+}
+
+impl Places {
+    /// Those of this build.
+    pub fn new(fields: &Fields, rules: &Rules) -> Places {
+        let at = |slot: &Slot| place(slot).map_or(usize::MAX / 2, |(at, _)| at);
+        let keys = &fields.keys;
+        Places {
+            rule: rules.keys,
+            size: place(if rules.keys == DictKeys::Log2 { &keys.dk_log2_size } else { &keys.dk_size }),
+            index_bytes: place(&keys.dk_log2_index_bytes),
+            kind: place(&keys.dk_kind),
+            entries: place(&keys.dk_nentries),
+            indices: at(&keys.dk_indices),
+            values: place(&fields.values.capacity).map(|(capacity, _)| (capacity, at(&fields.values.values))),
+            block: (
+                at(&fields.deque_block.data),
+                fields.deque_block.data.field.map_or(0, |field| u64::from(field.width) / 8),
+                at(&fields.deque_block.rightlink),
+            ),
+            link: at(&fields.object.size) + 8,
+            node: (at(&fields.odict_node.key), at(&fields.odict_node.next)),
+        }
+    }
+
+    /// Bytes of `table` that are to be read.
+    pub fn length(&self, table: &Table) -> u64 {
+        match table.what {
+            What::Words(count) => count.saturating_mul(8),
+            What::Entries { count, size, .. } => count.saturating_mul(u64::from(size)),
+            What::Keys { .. } => KEYS_HEAD as u64,
+            What::Values => 8,
+            What::Block { .. } => (self.block.0 as u64 + self.block.1 * 8).max(self.block.2 as u64 + 8),
+            What::Link { .. } => self.link as u64 + 8,
+            What::Node(_) => self.node.0.max(self.node.1) as u64 + 8,
+        }
+    }
+
+    /// Where the entries are behind the head of a table of keys that is at `at`: the first, how many, and of which
+    /// size, key and value.
+    fn keys(&self, at: u64, head: &[u8]) -> Option<(u64, u64, u8, u8, u8)> {
+        let get = |place: Option<(usize, usize)>| place.and_then(|(at, width)| uint(head, at, width));
+        let size = get(self.size)?;
+        let (slots, index_bytes, general) = if self.rule == DictKeys::Log2 {
+            let bytes = get(self.index_bytes)?;
+            if size > 40 || bytes > 44 {
+                return None;
+            }
+            (1u64 << size, 1u64 << bytes, get(self.kind)? == 0)
+        } else {
+            if !size.is_power_of_two() || size > 1 << 40 {
+                return None;
+            }
+            let width = match size {
+                0..=0xff => 1,
+                0x100..=0xffff => 2,
+                0x1_0000..=0xffff_ffff => 4,
+                _ => 8,
+            };
+            (size, size * width, true)
+        };
+        let count = get(self.entries)?;
+        let first = at.checked_add(self.indices as u64)?.checked_add(index_bytes)?;
+        let (size, key, value) = if general { (24, 8, 16) } else { (16, 0, 8) };
+        (count <= slots).then_some((first, count, size, key, value))
+    }
+
+    /// Calls `pair` with the key and the value of each entry of `table`, and `single` with every other reference.
+    /// `bytes` are those of the table; those of a long one can come in parts.
+    #[inline]
+    pub fn each(
+        &self,
+        table: &Table,
+        bytes: &[u8],
+        single: &mut dyn FnMut(u64),
+        pair: &mut dyn FnMut(u64, u64),
+    ) -> More {
+        let mut more = More::default();
+        let Table { at, owner, what } = *table;
+        match what {
+            What::Words(_) => bytes.chunks_exact(8).filter_map(|item| word(item, 0)).for_each(single),
+            What::Entries { size, key, value, .. } => {
+                for entry in bytes.chunks_exact(usize::from(size).max(8)) {
+                    let key = word(entry, usize::from(key)).unwrap_or(0);
+                    match word(entry, usize::from(value)) {
+                        Some(value) => pair(key, value),
+                        None => single(key),
+                    }
+                }
+            }
+            What::Keys { shared, values } => {
+                let Some((first, count, size, key, value)) = self.keys(at, bytes) else { return more };
+                let entries = Table { at: first, owner, what: What::Entries { count, size, key, value } };
+                if shared {
+                    more.shared = Some(entries);
+                    let what = What::Words(count);
+                    more.next = (values != 0).then_some(Table { at: values, owner, what });
+                } else {
+                    more.next = Some(entries);
+                }
+            }
+            What::Values => {
+                let Some((capacity, values)) = self.values else { return more };
+                // PyDictValues: capacity, size, embedded, valid. Embedded ones are the instance's.
+                let (count, embedded) = (uint(bytes, capacity, 1), uint(bytes, capacity + 2, 1));
+                if let (Some(count), Some(0)) = (count, embedded) {
+                    more.next = Some(Table { at: at.wrapping_add(values as u64), owner, what: What::Words(count) });
+                }
+            }
+            What::Block { first, items } => {
+                let (start, slots, link) = self.block;
+                let here = items.min(slots.saturating_sub(first));
+                let data = start + first.min(slots) as usize * 8;
+                let some = bytes.get(data..data + here as usize * 8).unwrap_or(&[]);
+                some.chunks_exact(8).filter_map(|item| word(item, 0)).for_each(single);
+                let next = word(bytes, link).filter(|at| *at != 0 && items > here && here > 0);
+                more.next = next.map(|at| Table { at, owner, what: What::Block { first: 0, items: items - here } });
+            }
+            What::Link { end, most } => {
+                single(at);
+                let next = word(bytes, self.link).filter(|at| *at != 0 && *at != end && most > 0);
+                more.next = next.map(|at| Table { at, owner, what: What::Link { end, most: most - 1 } });
+            }
+            What::Node(rest) => {
+                single(word(bytes, self.node.0).unwrap_or(0));
+                let next = word(bytes, self.node.1).filter(|at| *at != 0 && rest > 0);
+                more.next = next.map(|at| Table { at, owner, what: What::Node(rest - 1) });
+            }
+        }
+        more
+    }
+}
