@@ -34,7 +34,7 @@ def compare(rows, truth):
 @pytest.mark.parametrize("interpreter", MATRIX, ids=str)
 def test_live(interpreter):
     with target.Target(interpreter, "heap_scene.py") as scene:
-        (answer,) = gdbrun.run(["py-heap --json"], interpreter, pid=scene.pid)
+        (answer,) = gdbrun.run(["py-heap --by type --json"], interpreter, pid=scene.pid)
         compare(rows_of(answer), scene.truth())
 
 
@@ -44,7 +44,7 @@ def test_other_allocators(name, allocator):
     """Everything in malloc's chunks; marks of the debug allocator around each block."""
     interpreter = interpreters.named(name)
     with target.Target(interpreter, "heap_scene.py", env={"PYTHONMALLOC": allocator}) as scene:
-        (answer,) = gdbrun.run(["py-heap --json"], interpreter, pid=scene.pid)
+        (answer,) = gdbrun.run(["py-heap --by type --json"], interpreter, pid=scene.pid)
         compare(rows_of(answer), scene.truth())
 
 
@@ -53,7 +53,7 @@ def test_gdb_core(interpreter, tmp_path):
     with target.Target(interpreter, "heap_scene.py") as scene:
         core = str(tmp_path / "core")
         gdbrun.gcore(scene.pid, core)
-        (answer,) = gdbrun.run(["py-heap --json"], interpreter, core=core)
+        (answer,) = gdbrun.run(["py-heap --by type --json"], interpreter, core=core)
         compare(rows_of(answer), scene.truth())
 
 
@@ -61,7 +61,7 @@ def test_gdb_core(interpreter, tmp_path):
 def test_kernel_core(interpreter):
     with target.Target(interpreter, "heap_scene.py", "abort") as scene:
         core = scene.kernel_core()
-        (answer,) = gdbrun.run(["py-heap --json"], interpreter, core=core)
+        (answer,) = gdbrun.run(["py-heap --by type --json"], interpreter, core=core)
         compare(rows_of(answer), scene.truth())
 
 
@@ -88,7 +88,7 @@ def compare_sizes(interpreter, answer, truth):
 @pytest.mark.parametrize("interpreter", MATRIX, ids=str)
 def test_sizes_live(interpreter):
     with target.Target(interpreter, "sizes_scene.py") as scene:
-        (answer,) = gdbrun.run(["py-heap --json"], interpreter, pid=scene.pid)
+        (answer,) = gdbrun.run(["py-heap --by type --json"], interpreter, pid=scene.pid)
         compare_sizes(interpreter, answer, scene.truth())
 
 
@@ -97,7 +97,7 @@ def test_sizes_gdb_core(interpreter, tmp_path):
     with target.Target(interpreter, "sizes_scene.py") as scene:
         core = str(tmp_path / "core")
         gdbrun.gcore(scene.pid, core)
-        (answer,) = gdbrun.run(["py-heap --json"], interpreter, core=core)
+        (answer,) = gdbrun.run(["py-heap --by type --json"], interpreter, core=core)
         compare_sizes(interpreter, answer, scene.truth())
 
 
@@ -107,3 +107,42 @@ def test_a_size_that_is_not_all_is_marked():
         (answer,) = gdbrun.run(["py-heap --type OwnInPython"], interpreter, pid=scene.pid)
     assert "      ~56 " in answer.text
     assert "note: the sizes of these kinds (~) leave out what their own __sizeof__ adds" in answer.text
+
+
+def compare_kinds(kinds, types, truth):
+    """Dicts by owner, and everything else as by type."""
+    known = {kind: number for kind, number in truth["kinds"].items() if kind in truth["known"]}
+    assert known == truth["known"]
+    assert truth["kinds"]["module"] == truth["modules"] > 50
+    owned = {kind[len("dict of "):]: row for kind, row in kinds.items() if kind.startswith("dict of ")}
+    assert {kind: row["count"] for kind, row in owned.items()} == truth["kinds"]
+    assert {kind: row["size"] for kind, row in owned.items()} == truth["sizes"]
+    assert kinds["dict (no owner)"]["tracked"] == truth["free"] >= 500
+    dicts = [row for kind, row in kinds.items() if kind.startswith("dict ")]
+    whole = types.pop("dict")
+    assert whole["tracked"] == truth["tracked"]
+    for key in ("count", "size", "allocated", "tracked"):
+        assert sum(row[key] for row in dicts) == whole[key], key
+    assert {kind: row for kind, row in kinds.items() if not kind.startswith("dict ")} == types
+
+
+KINDS = ["py-heap --json", "py-heap --by type --json"]
+
+
+@pytest.mark.parametrize("interpreter", MATRIX, ids=str)
+def test_kinds_live(interpreter):
+    with target.Target(interpreter, "kinds_scene.py") as scene:
+        kinds, types = gdbrun.run(KINDS, interpreter, pid=scene.pid)
+        compare_kinds(rows_of(kinds), rows_of(types), scene.truth())
+
+
+SOME = [one for one in MATRIX if one.minor in ((2, 7), (3, 10), (3, 12), (3, 15))]
+
+
+@pytest.mark.parametrize("interpreter", SOME, ids=str)
+def test_kinds_core(interpreter, tmp_path):
+    with target.Target(interpreter, "kinds_scene.py") as scene:
+        core = str(tmp_path / "core")
+        gdbrun.gcore(scene.pid, core)
+        kinds, types = gdbrun.run(KINDS, interpreter, core=core)
+        compare_kinds(rows_of(kinds), rows_of(types), scene.truth())

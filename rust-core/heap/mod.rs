@@ -1,7 +1,7 @@
 //! All objects of the target, whether the garbage collector knows them or not.
 //!
 //! [`pools`] finds where small objects are, [`scan`] which they are, [`types`] and [`sizes`] what of,
-//! [`own_sizeof`] whose size is not known exactly. [`one`] and [`contents`] look at single objects of a
+//! [`own_sizeof`] whose size is not known exactly, [`owners`] whose attributes a dict holds. [`one`] and [`contents`] look at single objects of a
 //! census and into many of them.
 
 pub mod check;
@@ -13,6 +13,7 @@ mod holders;
 pub mod index;
 pub mod one;
 pub mod own_sizeof;
+pub mod owners;
 pub mod pools;
 mod roots;
 pub mod scan;
@@ -27,11 +28,21 @@ use crate::bytes::Addr;
 use crate::diag::Diagnostic;
 use crate::error::{Error, Result};
 use crate::objects::Objects;
+use owners::{DictAt, Owner, Owners};
 use pools::Pools;
 use scan::{Plan, Pool, Reader, Scanned, Tally, Window};
 use std::time::{Duration, Instant};
 use troubles::Troubles;
 use types::{Info, TypeId, Types};
+
+/// Instances of Python 2's old classes, and those classes: their dicts are no `tp_dictoffset`'s.
+fn old_dicts(objects: &Objects) -> Vec<(u64, DictAt)> {
+    let (located, memory, layout) = (&objects.located, &objects.memory, &objects.layout);
+    let all = [("instance", &layout.instance.in_dict), ("classobj", &layout.class.cl_dict)];
+    let all = all.iter().filter(|_| layout.rules.python2);
+    all.filter_map(|(name, slot)| Some((located.static_type(name, memory)?.0, DictAt::Start(slot.at().ok()? as i64))))
+        .collect()
+}
 
 /// All objects, counted by type.
 #[derive(Debug)]
@@ -40,6 +51,8 @@ pub struct Census {
     pub types: Vec<(Info, Tally)>,
     /// Where the objects are.
     pub scanned: Scanned,
+    /// Whose the dicts are.
+    pub owners: Owners,
     /// How long it took.
     pub time: Duration,
 }
@@ -59,21 +72,31 @@ impl Census {
         let plan = Plan::new(&layout.fields, rules)?;
         let own = sizes::own_rules(rules).into_iter();
         let own = own.filter_map(|(name, rule)| Some((objects.located.static_type(name, memory)?.0, rule))).collect();
-        let types = Types::new(&layout.fields, *rules, own)?;
+        let types = Types::new(&layout.fields, *rules, own, old_dicts(objects))?;
         let bulk = memory.bulk();
         let reader = bulk.as_deref().map_or(Reader::Single(&**memory), Reader::Shared);
         let mapped = memory.regions().iter().filter(|r| r.writable).map(|r| (r.start, r.end));
         let pools = Pools::find(reader.source(), &memory.populated(), mapped, rules.pool, &|| memory.poll())?;
         let anonymous = memory.regions().iter().filter(|r| r.writable && (r.path.is_empty() || r.path == "[heap]"));
         let mappings: Vec<_> = anonymous.map(|r| (r.start, r.end)).collect();
-        let scanned = scan::scan(&pools, &mappings, &types, &plan, &reader, &|| memory.poll().is_ok());
+        let mut scanned = scan::scan(&pools, &mappings, &types, &plan, &reader, &|| memory.poll().is_ok());
         if scanned.interrupted {
             return Err(Error::Interrupted);
         }
+        let mut owners = std::mem::take(&mut scanned.owners);
+        objects.static_types_each(&mut |class, dict| {
+            let meta = objects.pointer(class, &layout.object.ob_type).ok();
+            if let Some((id, _)) = meta.and_then(|meta| types.find(meta.0, reader.source())) {
+                owners.push(Owner { dict: dict.0, owner: class.0, id });
+            }
+        });
+        owners.sort();
+        let owners = Owners::join(&std::mem::take(&mut scanned.dicts), &owners);
+        memory.poll()?;
         let infos = types.into_infos();
         let tally = |i: usize| scanned.tallies.get(i).copied().unwrap_or_default();
         let types = infos.into_iter().enumerate().map(|(i, info)| (info, tally(i))).collect();
-        Ok(Census { types, scanned, time: start.elapsed() })
+        Ok(Census { types, scanned, owners, time: start.elapsed() })
     }
 
     /// Calls `f` with the address and the type of every object: those in pools in address order, then all
@@ -124,7 +147,8 @@ impl Census {
                 + window.words.capacity() * size_of::<u64>()
                 + window.types.capacity() * size_of::<TypeId>()
         };
-        self.scanned.windows.iter().map(of).sum::<usize>() + self.scanned.loose.capacity() * size_of::<(u64, TypeId)>()
+        let loose = self.scanned.loose.capacity() * size_of::<(u64, TypeId)>();
+        self.scanned.windows.iter().map(of).sum::<usize>() + loose + self.owners.footprint()
     }
 
     /// What does not fit, for the user.

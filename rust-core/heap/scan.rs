@@ -4,6 +4,7 @@
 //! object if, at the place where objects of that type begin, it has a pointer to that type and a
 //! possible reference count. All else is memory of objects: tables of keys, values, lists' items.
 
+use super::owners::{Owner, Record};
 use super::pools::Pools;
 use super::sizes::{HEAD, Pending, Sizes};
 use super::troubles::Troubles;
@@ -38,11 +39,20 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, other: &Tally) {
+    /// Adds what was counted elsewhere.
+    pub fn add(&mut self, other: &Tally) {
         self.count += other.count;
         self.size = self.size.saturating_add(other.size);
         self.allocated += other.allocated;
         self.tracked += other.tracked;
+    }
+
+    /// Takes a part away.
+    pub fn subtract(&mut self, part: &Tally) {
+        self.count = self.count.saturating_sub(part.count);
+        self.size = self.size.saturating_sub(part.size);
+        self.allocated = self.allocated.saturating_sub(part.allocated);
+        self.tracked = self.tracked.saturating_sub(part.tracked);
     }
 }
 
@@ -105,6 +115,10 @@ pub struct Scanned {
     pub windows: Vec<Window>,
     /// Objects that are in no pool, in address order, and their types.
     pub loose: Vec<(u64, TypeId)>,
+    /// All exact dicts, in address order.
+    pub dicts: Vec<Record>,
+    /// The dicts of objects, in address order.
+    pub owners: Vec<Owner>,
     /// malloc's chunks.
     pub walked: glibc::Walked,
     /// What does not fit.
@@ -220,6 +234,8 @@ pub fn scan(
             worker.window(number, &pools.addresses[*first..*last]);
         }
         worker.rest(&go_on);
+        worker.part.dicts.sort_unstable_by_key(|dict| dict.addr);
+        worker.part.owners.sort_unstable();
         results.lock().unwrap_or_else(PoisonError::into_inner).push(worker.part);
     };
     source.each(&work, go_on);
@@ -234,10 +250,15 @@ pub fn scan(
         }
         scanned.troubles.add(&part.troubles);
         scanned.loose.extend(part.loose);
+        scanned.dicts.extend(part.dicts);
+        scanned.owners.extend(part.owners);
         scanned.walked = part.walked.unwrap_or(scanned.walked);
         windows.extend(part.windows);
     }
     scanned.loose.sort_unstable();
+    // Each thread has sorted its own: a stable sort merges them.
+    scanned.dicts.sort_by_key(|dict| dict.addr);
+    scanned.owners.sort();
     windows.sort_unstable_by_key(|(number, _)| *number);
     scanned.windows = windows.into_iter().map(|(_, window)| window).collect();
     scanned
@@ -304,6 +325,8 @@ struct Part {
     loose: Vec<(u64, TypeId)>,
     walked: Option<glibc::Walked>,
     pending: Vec<Pending>,
+    dicts: Vec<Record>,
+    owners: Vec<Owner>,
     troubles: Troubles,
 }
 
@@ -444,7 +467,18 @@ impl Worker<'_> {
             }
             let tracked = info.has_gc() && self.plan.tracked(block, *before);
             let at = addr + *before as u64;
+            let first = self.part.pending.len();
             let size = self.plan.sizes.size((id, info), at, object, room, &mut self.part.pending);
+            if info.is_dict {
+                self.part.dicts.push(Record { addr: at, size, allocated: length, tracked });
+                let record = u32::try_from(self.part.dicts.len()).unwrap_or(0);
+                self.part.pending[first..].iter_mut().for_each(|one| one.record = record);
+            }
+            if let Some(place) = info.dict.place(|| self.plan.sizes.end(info, object))
+                && let Some(dict) = self.pointer(block, *before as i64 + place, addr, length)
+            {
+                self.part.owners.push(Owner { dict, owner: at, id });
+            }
             if self.part.tallies.len() <= usize::from(id) {
                 self.part.tallies.resize(usize::from(id) + 1, Tally::default());
             }
@@ -457,6 +491,18 @@ impl Worker<'_> {
         }
         self.untyped(addr, block);
         None
+    }
+
+    /// The pointer `place` bytes into the block at `addr` of `length` bytes that begins with `block`.
+    #[inline]
+    fn pointer(&self, block: &[u8], place: i64, addr: u64, length: u64) -> Option<u64> {
+        let at = u64::try_from(place).ok().filter(|at| *at < length)?;
+        let pointer = word(block, at as usize).or_else(|| {
+            let mut bytes = [0; 8];
+            (self.source.read_some(addr.wrapping_add(at), &mut bytes) == 8).then_some(u64::from_le_bytes(bytes))
+        })?;
+        // 3.12 has other values of the same word, which it marks in the low bit.
+        (pointer != 0 && pointer.is_multiple_of(8)).then_some(pointer)
     }
 
     /// Notes a block that the garbage collector has in its lists and that has no type: it was overwritten.
@@ -515,10 +561,13 @@ impl Worker<'_> {
     /// Adds a pending size to those of its type.
     #[inline]
     fn settle(&mut self, one: &Pending, head: &[u8]) {
-        let Part { pending, tallies, .. } = &mut self.part;
+        let Part { pending, tallies, dicts, .. } = &mut self.part;
         let more = self.plan.sizes.more(one, head, self.source, &mut self.effort, pending);
         if let Some(tally) = tallies.get_mut(usize::from(one.id)) {
             tally.size = tally.size.saturating_add(more);
+        }
+        if let Some(dict) = (one.record as usize).checked_sub(1).and_then(|i| dicts.get_mut(i)) {
+            dict.size = dict.size.saturating_add(more);
         }
     }
 

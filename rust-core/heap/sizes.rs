@@ -115,6 +115,8 @@ pub struct Pending {
     pub at: u64,
     /// Whose size it is.
     pub id: TypeId,
+    /// The object's record in a scan, counted from 1; 0 if it has none.
+    pub record: u32,
     pub(super) what: What,
     /// What the object says of it: a number of items.
     pub(super) count: u64,
@@ -314,6 +316,21 @@ impl Sizes {
         }
     }
 
+    /// How many items the object has, whose type has this `info`.
+    #[inline]
+    pub fn items(&self, info: &Info, object: &[u8]) -> u64 {
+        match self.tagged {
+            Some(tag) if info.rule == Rule::Int => tag.get(object) >> 3,
+            _ => (self.ob_size.get(object) as i64).unsigned_abs(),
+        }
+    }
+
+    /// Bytes of the object, whose type has this `info`, up to the end of its items (`_PyObject_VAR_SIZE`).
+    pub fn end(&self, info: &Info, object: &[u8]) -> u64 {
+        let items = self.items(info, object).min(MOST).saturating_mul(info.itemsize).min(MOST);
+        (info.basicsize + items).next_multiple_of(8)
+    }
+
     /// Bytes that an object of a type with this `info` has at least.
     #[inline]
     pub fn least(&self, info: &Info) -> u64 {
@@ -343,11 +360,7 @@ impl Sizes {
                 if items > room { basic } else { table(items) }
             }
             Rule::Int => {
-                let digits = match self.tagged {
-                    Some(tag) => tag.get(object) >> 3,
-                    None => (self.ob_size.get(object) as i64).unsigned_abs(),
-                };
-                let digits = digits.max(u64::from(self.least_digits));
+                let digits = self.items(info, object).max(u64::from(self.least_digits));
                 let basic = if self.digits == 0 { info.basicsize } else { self.digits };
                 (u64::from(info.before) + basic + digits.min(MOST) * 4).min(MOST)
             }
@@ -379,7 +392,7 @@ impl Sizes {
         }
         if let Some(keys) = self.dict.0 {
             let values = self.dict.1.is_some_and(|place| place.get(object) != 0);
-            later.push(Pending { at: keys.get(object), id, what: What::Keys { values }, count: 0 });
+            later.push(Pending { at: keys.get(object), id, record: 0, what: What::Keys { values }, count: 0 });
         }
         basic
     }
@@ -390,7 +403,7 @@ impl Sizes {
         let basic = info.basicsize + u64::from(info.before);
         let mut push = |at: u64, more: u64, what: What| {
             if at != 0 {
-                later.push(Pending { at: at.wrapping_add(more), id, what, count: 0 });
+                later.push(Pending { at: at.wrapping_add(more), id, record: 0, what, count: 0 });
             }
         };
         match info.rule {
@@ -510,7 +523,7 @@ impl Sizes {
             return plain;
         }
         if let Some(at) = keys.map(|place| place.get(object)).filter(|keys| *keys != 0) {
-            later.push(Pending { at, id, what: What::SharedKeys, count: 0 });
+            later.push(Pending { at, id, record: 0, what: What::SharedKeys, count: 0 });
         }
         heap + u64::from(info.before)
     }

@@ -4,6 +4,7 @@
 //! Unlike [`crate::objects`] this reads raw words and can be shared by threads. A word is a type if it
 //! leads over `ob_type` to a type that is its own type within a few steps, all of them ready types.
 
+use super::owners::DictAt;
 use super::pools::Pools;
 use super::sizes::Rule;
 use crate::layout::own_sizes::{OwnSize, Start};
@@ -39,6 +40,10 @@ pub struct Info {
     pub sized_as: Option<u64>,
     /// Where `tp_flags` are, in types.
     pub flags_at: u32,
+    /// Where an object has the pointer to its dict.
+    pub dict: DictAt,
+    /// It is `dict` itself.
+    pub is_dict: bool,
 }
 
 impl Info {
@@ -57,6 +62,7 @@ struct Places {
     itemsize: u64,
     name: u64,
     base: u64,
+    dictoffset: u64,
     /// `ht_name`, and where the text lies in a `str`.
     heap_name: Option<(u64, u64)>,
     /// Where the structs of extension types begin: behind `PyObject`, and in classes.
@@ -69,6 +75,10 @@ pub struct Types {
     places: Places,
     rules: Rules,
     families: Vec<(u64, Rule)>,
+    /// `dict`.
+    dict: u64,
+    /// Types without `tp_dictoffset` whose objects have a dict, and where.
+    old: Vec<(u64, DictAt)>,
     header: u64,
 }
 
@@ -79,11 +89,17 @@ struct Known {
 }
 
 impl Types {
-    /// None known. `families` are the built-in types whose objects' sizes have a rule of their own.
+    /// None known. `families` are the built-in types whose objects' sizes have a rule of their own; `old`
+    /// those without `tp_dictoffset` whose objects have a dict, and where.
     ///
     /// # Errors
     /// [`crate::error::Error::NoField`].
-    pub fn new(fields: &Fields, rules: Rules, families: Vec<(u64, Rule)>) -> crate::error::Result<Types> {
+    pub fn new(
+        fields: &Fields,
+        rules: Rules,
+        families: Vec<(u64, Rule)>,
+        old: Vec<(u64, DictAt)>,
+    ) -> crate::error::Result<Types> {
         let ty = &fields.ty;
         let places = Places {
             ob_type: fields.object.ob_type.at()?,
@@ -92,17 +108,19 @@ impl Types {
             itemsize: ty.tp_itemsize.at()?,
             name: ty.tp_name.at()?,
             base: ty.tp_base.at()?,
+            dictoffset: ty.tp_dictoffset.at()?,
             heap_name: {
                 let text = if rules.python2 { &fields.str2.ob_sval } else { &fields.ascii.size };
                 fields.heap_type.ht_name.at().ok().zip(text.at().ok())
             },
             starts: [fields.object.size.at()?, fields.heap_type.size.at().unwrap_or(0).next_multiple_of(16)],
         };
-        Ok(Types { known: Mutex::default(), places, rules, families, header: fields.object.size.at()? })
+        let dict = families.iter().find(|(_, rule)| *rule == Rule::Dict).map_or(0, |(dict, _)| *dict);
+        Ok(Types { known: Mutex::default(), places, rules, families, dict, old, header: fields.object.size.at()? })
     }
 
     /// The type at `addr`, if there is one.
-    fn find(&self, addr: u64, source: &dyn Source) -> Option<(TypeId, Info)> {
+    pub fn find(&self, addr: u64, source: &dyn Source) -> Option<(TypeId, Info)> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(id) = known.ids.get(&addr) {
             return id.and_then(|id| Some((id, *known.infos.get(usize::from(id))?)));
@@ -162,7 +180,13 @@ impl Types {
         let plain = if itemsize == 0 { Rule::Fixed } else { Rule::Items };
         let (rule, sized_as) = self.rule(addr, source).map_or((plain, None), |(rule, of)| (rule, Some(of)));
         let flags_at = self.places.flags as u32;
-        Some(Info { addr, flags, basicsize, itemsize, before: before as u32, rule, sized_as, flags_at })
+        let dict = self.old.iter().find(|(known, _)| *known == addr).map(|(_, dict)| *dict);
+        let dict = match dict {
+            Some(dict) => dict,
+            None => DictAt::new(flags, word(addr, self.places.dictoffset)? as i64, self.rules.attributes),
+        };
+        let (before, is_dict) = (before as u32, addr == self.dict);
+        Some(Info { addr, flags, basicsize, itemsize, before, rule, sized_as, flags_at, dict, is_dict })
     }
 
     /// The rule of the first type with one that this one is or comes from, and that type.

@@ -26,6 +26,8 @@ const SYMBOLS: &[(&str, &[&str])] = &[
     ("method", &["PyMethod_Type"]),
     ("instancemethod", &["PyMethod_Type", "PyInstanceMethod_Type"]),
     ("module", &["PyModule_Type"]),
+    ("instance", &["PyInstance_Type"]),
+    ("classobj", &["PyClass_Type"]),
     ("slice", &["PySlice_Type"]),
     ("tuple", &["PyTuple_Type"]),
     ("float", &["PyFloat_Type"]),

@@ -265,17 +265,28 @@ impl Objects {
         if self.type_of(class)?.kind == Kind::OldClass {
             return self.pointer(class, &self.layout.class.cl_dict).map(Addr::non_null);
         }
+        let main = self.interpreters.borrow().first().copied().unwrap_or(Addr::NULL);
+        self.dict_of_class(class, main)
+    }
+
+    /// The dict that the class at `class`, which is none of Python 2's old ones, has in an interpreter.
+    pub(super) fn dict_of_class(&self, class: Addr, interpreter: Addr) -> Result<Option<Addr>> {
         match self.pointer(class, &self.layout.ty.tp_dict)?.non_null() {
             Some(dict) => Ok(Some(dict)),
-            None => Ok(self.static_dict(class).ok().flatten()),
+            None => match self.static_state(class, interpreter) {
+                Ok(Some(dict)) => Ok(self.memory.pointer(dict).ok().and_then(Addr::non_null)),
+                _ => Ok(None),
+            },
         }
     }
 
-    /// The dict of a static type, which 3.12 and later keep in each interpreter (gh-94673, PEP 684).
-    /// `tp_subclasses` is the type's index there plus one.
-    fn static_dict(&self, class: Addr) -> Result<Option<Addr>> {
+    /// Where `tp_dict` of a static type is that 3.12 and later keep in each interpreter (gh-94673, PEP 684).
+    /// `tp_subclasses` of the type is its index there plus one.
+    pub(super) fn static_state(&self, class: Addr, interpreter: Addr) -> Result<Option<Addr>> {
         const MOST: u64 = 4096;
-        let Some(interpreter) = self.interpreter.get().non_null() else { return Ok(None) };
+        if interpreter.is_null() || !self.layout.interp.types_builtins.exists() {
+            return Ok(None);
+        }
         let index = self.pointer(class, &self.layout.ty.tp_subclasses)?.0.wrapping_sub(1);
         if index >= MOST {
             return Ok(None);
@@ -294,7 +305,7 @@ impl Objects {
         for (state, dict) in places {
             // Each state begins with its type.
             if self.memory.pointer(state)? == class {
-                return Ok(self.memory.pointer(state + dict)?.non_null());
+                return Ok(Some(state + dict));
             }
         }
         Ok(None)

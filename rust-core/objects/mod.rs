@@ -23,6 +23,7 @@ mod own;
 pub mod repr;
 pub mod sequence;
 pub mod set;
+mod static_types;
 pub mod text;
 pub mod value;
 
@@ -114,7 +115,7 @@ pub struct Objects {
     effort: Cell<usize>,
     /// Frames that may still be walked in this stop.
     frames_room: Cell<usize>,
-    interpreter: Cell<Addr>,
+    interpreters: RefCell<Vec<Addr>>,
 }
 
 impl Objects {
@@ -132,13 +133,14 @@ impl Objects {
             frames_room: Cell::new(limits::FRAMES_TOTAL),
             depths: RefCell::default(),
             depths_budget: Cell::new(limits::STACK_STATES_TOTAL),
-            interpreter: Cell::new(Addr::NULL),
+            interpreters: RefCell::default(),
         }
     }
 
-    /// Tells where an interpreter is: 3.12 and later keep the dicts of static types there.
-    pub fn set_interpreter(&self, addr: Addr) {
-        self.interpreter.set(addr);
+    /// Tells where the interpreters are, the main one first: 3.12 and later keep the dicts of static types
+    /// there.
+    pub fn set_interpreters(&self, all: Vec<Addr>) {
+        *self.interpreters.borrow_mut() = all;
     }
 
     /// That interpreter; null if none was told.

@@ -51,6 +51,14 @@ fn percent(part: u64, whole: u64) -> u64 {
     if whole == 0 { 0 } else { (part as f64 * 100.0 / whole as f64).round() as u64 }
 }
 
+/// What the last column is called, in guppy's words where it has any.
+fn title(by: &str) -> &'static str {
+    match by {
+        "kind" => "Kind (class / dict of class)",
+        _ => "Kind",
+    }
+}
+
 /// `py-heap` as guppy's table: `limit` rows after the first `skip`.
 pub fn partition(answer: &Partition, skip: usize, limit: usize, paint: &Paint) -> String {
     let mut out = String::new();
@@ -61,7 +69,7 @@ pub fn partition(answer: &Partition, skip: usize, limit: usize, paint: &Paint) -
     let shown = rows.iter().enumerate().skip(skip).take(limit);
     let mut cumulative = rows.iter().take(skip).fold(0u64, |sum, row| sum.saturating_add(row.size));
     let mut lines: Vec<[String; 8]> =
-        vec![["Index", "Count", "%", "Size", "%", "Cumulative", "%", "Kind"].map(str::to_owned)];
+        vec![["Index", "Count", "%", "Size", "%", "Cumulative", "%", title(answer.by)].map(str::to_owned)];
     for (i, row) in shown {
         cumulative = cumulative.saturating_add(row.size);
         lines.push([

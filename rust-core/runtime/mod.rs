@@ -76,7 +76,7 @@ impl Runtime {
                 }
             };
         }
-        objects.set_interpreter(interpreters.last().map_or(Addr::NULL, |main| main.addr));
+        objects.set_interpreters(interpreters.iter().rev().map(|one| one.addr).collect());
         if !objects.layout.interp.id.exists() {
             let count = interpreters.len() as i64;
             for (i, interpreter) in interpreters.iter_mut().enumerate() {

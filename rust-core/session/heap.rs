@@ -9,6 +9,8 @@ use crate::error::{Error, Result};
 use crate::heap::Census;
 use crate::heap::own_sizeof::OwnSizeofs;
 use crate::heap::scan::Tally;
+use crate::heap::types::Info;
+use crate::objects::Objects;
 use crate::report::heap::{Partition, Row, partition};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -29,11 +31,11 @@ pub fn heap(attached: &Attached, request: &Request) -> Result<Response> {
     let options = &request.options;
     let pattern = options.type_name.as_deref().map(compile).transpose();
     let pattern = pattern.map_err(|e| Error::User(format!("--type: {}", reason(&e))))?;
-    let mut rows = by_type(attached, census);
+    let mut rows = merged(rows(attached, census, options.by == By::Kind));
     rows.retain(|row| pattern.as_ref().is_none_or(|pattern| pattern.is_match(row.kind.as_bytes())));
     let undecoded = undecoded(&rows);
     let mut rows = match options.by {
-        By::Type => rows,
+        By::Kind | By::Type => rows,
         By::Module => merged(rows.into_iter().map(|row| Row { kind: module(&row.kind).to_owned(), ..row })),
     };
     match options.sort {
@@ -48,6 +50,7 @@ pub fn heap(attached: &Attached, request: &Request) -> Result<Response> {
         objects: rows.iter().map(|row| row.count).sum(),
         bytes: rows.iter().map(|row| row.size).fold(0, u64::saturating_add),
         by: match options.by {
+            By::Kind => "kind",
             By::Type => "type",
             By::Module => "module",
         },
@@ -77,22 +80,41 @@ fn module(kind: &str) -> &str {
     kind.rsplit_once('.').map_or("builtins", |(module, _)| module)
 }
 
-/// A row for each type. Types that have one name are one row.
-fn by_type(attached: &Attached, census: &Census) -> Vec<Row> {
+/// A row for each type; with `owned`, dicts have one for each type of owner.
+fn rows(attached: &Attached, census: &Census, owned: bool) -> Vec<Row> {
     let objects = &attached.objects;
     let mut own_sizeofs = OwnSizeofs::new(objects);
-    let rows = census.types.iter().filter(|(_, tally)| tally.count > 0).map(|(info, tally)| {
-        let ty = objects.type_at(Addr(info.addr));
-        let kind =
-            ty.map_or_else(|_| format!("<unreadable type at {}>", Addr(info.addr)), |ty| objects.class_name(&ty));
-        let Tally { count, size, allocated, tracked } = *tally;
-        Row { kind, count, size, size_decoded: !own_sizeofs.is_undecoded(info), allocated, tracked }
-    });
-    merged(rows)
+    let mut rows = Vec::new();
+    for (info, tally) in census.types.iter().filter(|(_, tally)| tally.count > 0) {
+        let mut row = |kind: String, tally: &Tally, size_decoded: bool| {
+            let Tally { count, size, allocated, tracked } = *tally;
+            rows.push(Row { kind, count, size, size_decoded, allocated, tracked });
+        };
+        if !(owned && info.is_dict) {
+            row(type_name(objects, info), tally, !own_sizeofs.is_undecoded(info));
+            continue;
+        }
+        let mut rest = *tally;
+        for (owner, tally) in &census.owners.tallies {
+            rest.subtract(tally);
+            let owner = census.info(*owner).map_or_else(String::new, |info| type_name(objects, info));
+            row(format!("dict of {owner}"), tally, true);
+        }
+        if rest.count > 0 {
+            row("dict (no owner)".to_owned(), &rest, true);
+        }
+    }
+    rows
+}
+
+/// The name of a type, with its module.
+fn type_name(objects: &Objects, info: &Info) -> String {
+    let addr = Addr(info.addr);
+    objects.type_at(addr).map_or_else(|_| format!("<unreadable type at {addr}>"), |ty| objects.class_name(&ty))
 }
 
 /// Rows of one kind become one.
-fn merged(rows: impl Iterator<Item = Row>) -> Vec<Row> {
+fn merged(rows: impl IntoIterator<Item = Row>) -> Vec<Row> {
     let mut all: HashMap<String, Row> = HashMap::new();
     for row in rows {
         match all.entry(row.kind.clone()) {

@@ -112,8 +112,10 @@ pub struct Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum By {
-    /// Objects of one type.
+    /// Objects of one type; of dicts, those of objects of one type.
     #[default]
+    Kind,
+    /// Objects of one type.
     Type,
     /// Objects of the types of one module.
     Module,

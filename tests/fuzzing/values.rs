@@ -108,7 +108,7 @@ pub fn object_repr(data: &[u8]) {
     };
     let bytes = world.changed(&mut input, &world.places);
     let objects = world.objects(bytes);
-    objects.set_interpreter(Addr(world.interpreter));
+    objects.set_interpreters(vec![Addr(world.interpreter)]);
     // A quarter of them in each run: looking up takes longer than everything else.
     for (index, name) in world.attributes.iter().skip(usize::from(number) % 4).step_by(4) {
         if let Ok(Attribute::Value(value)) = objects.look_up(Addr(world.gallery[*index]), name) {

@@ -5,7 +5,13 @@ import gdb
 from .. import session
 from ..command import JSON, command, option, positive, write
 
-BY = option("--by", choices=["type", "module"], metavar="WHAT", default="type", help="what a row is: type or module")
+BY = option(
+    "--by",
+    choices=["kind", "type", "module"],
+    metavar="WHAT",
+    default="kind",
+    help="what a row is: kind (type, and of dicts whose they are), type or module",
+)
 SORT = option(
     "--sort", choices=["size", "count", "kind"], metavar="HOW", default="size", help="by size, count or kind"
 )
@@ -13,7 +19,7 @@ ROWS = option("--limit", type=positive, metavar="N", default=10, help="at most N
 CHECK = option(
     "--check", action="store_true", help="compare the references found with the reference counts instead"
 )
-TYPE = option("--type", metavar="REGEX", help="only types whose name has a match, such as ^__main__\\.")
+TYPE = option("--type", metavar="REGEX", help="only kinds whose name has a match, such as ^__main__\\.")
 
 #: What was shown last, for `py-heap more`.
 _last = {}

@@ -1,0 +1,121 @@
+//! Whose attributes a dict holds: a module's, an instance's, a class's, a function's, or nobody's.
+//!
+//! A scan notes the pointer to its dict that each object has, where it has a place for one
+//! (`_PyObject_GetDictPtr`), and the size of each dict. Here both are joined by the dict's address.
+//! Attributes that are in no dict (3.11 and later) are none here: nothing is made up.
+
+use super::scan::Tally;
+use super::types::TypeId;
+use crate::layout::InstanceDict;
+use crate::limits;
+use crate::objects::flag;
+
+/// Where objects of a type have the pointer to their dict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DictAt {
+    /// They have none.
+    Nowhere,
+    /// So many bytes behind the object's start, or before it.
+    Start(i64),
+    /// So many bytes before the end of its items.
+    End(i64),
+}
+
+impl DictAt {
+    /// For a type with these `tp_flags` and this `tp_dictoffset`.
+    pub fn new(flags: u64, dictoffset: i64, attributes: InstanceDict) -> DictAt {
+        let managed = match attributes {
+            InstanceDict::Offset => None,
+            InstanceDict::Words311 | InstanceDict::Word312 => Some(-24),
+            InstanceDict::Inline { words_before } => Some(-8 * words_before as i64),
+        };
+        match managed.filter(|_| flags & flag::MANAGED_DICT != 0) {
+            Some(place) => DictAt::Start(place),
+            None if dictoffset == 0 || dictoffset.unsigned_abs() > limits::BASICSIZE => DictAt::Nowhere,
+            None if dictoffset > 0 => DictAt::Start(dictoffset),
+            None => DictAt::End(-dictoffset),
+        }
+    }
+
+    /// How many bytes behind the object's start the pointer is. `end` tells where its items end.
+    #[inline]
+    pub fn place(self, end: impl FnOnce() -> u64) -> Option<i64> {
+        match self {
+            DictAt::Nowhere => None,
+            DictAt::Start(place) => Some(place),
+            DictAt::End(before) => Some(end() as i64 - before),
+        }
+    }
+}
+
+/// A dict of a scan.
+#[derive(Debug, Clone, Copy)]
+pub struct Record {
+    /// Where it is.
+    pub addr: u64,
+    /// Its bytes, as `sys.getsizeof` says.
+    pub size: u64,
+    /// Bytes of its block.
+    pub allocated: u64,
+    /// Whether it is in the garbage collector's lists.
+    pub tracked: bool,
+}
+
+/// An object that has a dict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owner {
+    /// The dict.
+    pub dict: u64,
+    /// The object.
+    pub owner: u64,
+    /// The number of its type.
+    pub id: TypeId,
+}
+
+/// The dicts that are of objects.
+#[derive(Debug, Default)]
+pub struct Owners {
+    /// In address order.
+    dicts: Vec<u64>,
+    /// The types of their owners.
+    ids: Vec<TypeId>,
+    /// What was counted of the dicts, by the types of their owners.
+    pub tallies: Vec<(TypeId, Tally)>,
+}
+
+impl Owners {
+    /// Those of `dicts` that `owners` have. Both are in address order. Of several owners the one at the
+    /// lowest address counts, as in guppy.
+    pub fn join(dicts: &[Record], owners: &[Owner]) -> Owners {
+        let mut all = Owners::default();
+        let mut tallies: Vec<Tally> = Vec::new();
+        let mut owners = owners.iter().peekable();
+        for dict in dicts {
+            while owners.next_if(|owner| owner.dict < dict.addr).is_some() {}
+            let Some(owner) = owners.peek().filter(|owner| owner.dict == dict.addr) else { continue };
+            all.dicts.push(dict.addr);
+            all.ids.push(owner.id);
+            let id = usize::from(owner.id);
+            if tallies.len() <= id {
+                tallies.resize(id + 1, Tally::default());
+            }
+            let Record { size, allocated, tracked, .. } = *dict;
+            tallies[id].add(&Tally { count: 1, size, allocated, tracked: u64::from(tracked) });
+        }
+        all.dicts.shrink_to_fit();
+        all.ids.shrink_to_fit();
+        let numbered = (0..=TypeId::MAX).zip(tallies);
+        all.tallies = numbered.filter(|(_, tally)| tally.count > 0).collect();
+        all
+    }
+
+    /// The type of the owner of the dict at `addr`.
+    pub fn of(&self, addr: u64) -> Option<TypeId> {
+        self.dicts.binary_search(&addr).ok().and_then(|i| self.ids.get(i).copied())
+    }
+
+    /// Bytes of our memory that they take.
+    pub fn footprint(&self) -> usize {
+        self.dicts.capacity() * size_of::<u64>() + self.ids.capacity() * size_of::<TypeId>()
+    }
+}
