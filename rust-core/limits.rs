@@ -112,6 +112,8 @@ pub const POOLS: u64 = 1 << 24;
 pub const SCANNED_WORDS: usize = 1 << 20;
 /// Objects that are compared with each other, at 24 bytes each.
 pub const COMPARED: usize = 1 << 27;
+/// Sizes of objects of one type, all types together, that are told apart.
+pub const GROUPS: usize = 1 << 20;
 /// Bytes of one value that a search looks at.
 pub const FIND_BYTES: usize = 16 << 20;
 /// Bytes of all long values that one search looks at, all objects together.

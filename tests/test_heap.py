@@ -4,6 +4,7 @@ import json
 
 import pytest
 from rig import gdbrun, interpreters, target
+from test_gc import Scene
 
 MATRIX = [one for one in interpreters.load() if one.required]
 #: Kinds whose own `__sizeof__` the answer says it leaves out, and why: it is written in Python.
@@ -146,3 +147,107 @@ def test_kinds_core(interpreter, tmp_path):
         gdbrun.gcore(scene.pid, core)
         kinds, types = gdbrun.run(KINDS, interpreter, core=core)
         compare_kinds(rows_of(kinds), rows_of(types), scene.truth())
+
+
+def counts(rows):
+    return {kind: row["count"] for kind, row in rows.items()}
+
+
+def same_sum(rows, types):
+    for key in ("count", "size", "allocated", "tracked"):
+        assert sum(row[key] for row in rows.values()) == sum(row[key] for row in types.values()), key
+
+
+@pytest.mark.parametrize("interpreter", MATRIX, ids=str)
+def test_by_size(interpreter):
+    questions = ["py-heap --by size --json", "py-heap --by size --type '^__main__[.]' --json --sort kind", KINDS[1]]
+    with target.Target(interpreter, "kinds_scene.py") as scene:
+        whole, own, types = map(rows_of, gdbrun.run(questions, interpreter, pid=scene.pid))
+        truth = scene.truth()
+    assert counts(own) == truth["individual"]
+    assert list(own) == sorted(own, key=int)
+    assert len(own) > 20
+    same_sum(whole, types)
+    assert all(row["size"] == row["count"] * int(size) for size, row in whole.items())
+
+
+def test_by_size_text():
+    interpreter = interpreters.named("3.11-deb-stripped")
+    with target.Target(interpreter, "kinds_scene.py") as scene:
+        first, more = gdbrun.run(["py-heap --by size --limit 2", "py-heap more"], interpreter, pid=scene.pid)
+    assert first.text.splitlines()[1].endswith(" % Individual Size")
+    assert [line.split()[0] for line in more.text.splitlines()[1:3]] == ["2", "3"]
+
+
+def generations(interpreter, **where):
+    questions = ["py-heap --by generation --json", "py-gc --json", KINDS[1]]
+    rows, collector, types = gdbrun.run(questions, interpreter, **where)
+    (collector,) = json.loads(collector.text)["collectors"]
+    return rows_of(rows), collector, rows_of(types)
+
+
+def compare_generations(answers, truth):
+    """Against the child of gc_scene.py, and what py-gc says of the same lists."""
+    rows, collector, types = answers
+    lists = {"generation " + one["name"]: one["objects"] for one in collector["generations"]}
+    lists["permanent"] = collector["permanent"]["objects"] if collector["permanent"] else 0
+    found = counts(rows)
+    untracked = found.pop("untracked")
+    assert found == {name: number for name, number in lists.items() if number}
+    assert all(rows[name]["tracked"] == number for name, number in found.items())
+    assert rows["untracked"]["tracked"] == 0 < untracked
+    same_sum(rows, types)
+    if truth["objects"] is None:
+        assert sum(found.get("generation %d" % i, 0) for i in range(3)) == truth["total"]
+    else:
+        assert [found.get("generation %d" % i, 0) for i in range(3)] == truth["objects"]
+    assert found.get("permanent", 0) == (truth["frozen"] or 0)
+
+
+@pytest.mark.parametrize("interpreter", MATRIX, ids=str)
+def test_by_generation(interpreter):
+    with Scene(interpreter, "gc_scene.py") as scene:
+        compare_generations(generations(interpreter, pid=scene.pid), scene.truth())
+
+
+@pytest.mark.parametrize("interpreter", SOME, ids=str)
+def test_by_generation_core(interpreter):
+    with Scene(interpreter, "gc_scene.py", "abort") as scene:
+        compare_generations(generations(interpreter, core=scene.kernel_core()), scene.truth())
+
+
+def of(by, names):
+    return "py-heap --json --by %s --of %s" % (by, ",".join(names))
+
+
+@pytest.mark.parametrize("interpreter", MATRIX, ids=str)
+def test_of(interpreter):
+    """Objects by their paths, one of them twice."""
+    with target.Target(interpreter, "kinds_scene.py") as scene:
+        chosen = scene.truth()["chosen"]
+        names = [name for name, *_ in chosen]
+        kinds = ["kind", "type", "size", "generation", "module"]
+        answers = gdbrun.run([of(by, [*names, names[0]]) for by in kinds], interpreter, pid=scene.pid)
+    kinds, types, sizes, lists, modules = map(rows_of, answers)
+    truth = {}
+    for _, kind, size, _ in chosen:
+        count, whole = truth.get(kind, (0, 0))
+        truth[kind] = count + 1, whole + size
+    assert {kind: (row["count"], row["size"]) for kind, row in kinds.items()} == truth
+    assert counts(types)["dict"] == sum(kind.startswith("dict ") for _, kind, *_ in chosen)
+    assert {int(size): row["count"] for size, row in sizes.items()} == {
+        size: [one[2] for one in chosen].count(size) for _, _, size, _ in chosen}
+    tracked = sum(is_tracked for *_, is_tracked in chosen)
+    assert counts(lists) == {"generation 2": tracked, "untracked": len(chosen) - tracked}
+    assert counts(modules)["__main__"] == sum(kind.startswith("__main__") for _, kind, *_ in chosen)
+
+
+def test_of_what_is_not_there():
+    interpreter = interpreters.named("3.11-deb-stripped")
+    with target.Target(interpreter, "kinds_scene.py") as scene:
+        answers = gdbrun.run(["py-heap --of made,nothing", "py-heap --of made['free'][0", "py-heap --of 0x10",
+                              "py-heap --of made['held'] more"], interpreter, pid=scene.pid)  # fmt: skip
+    assert answers[0].error == "'nothing' not found\n"
+    assert answers[1].error == "'made['free'][0' is no name and no path such as self.pool[0]['key']\n"
+    assert answers[2].error == "There is no object at 0x10: nothing is mapped there.\n"
+    assert answers[3].error == "py-heap more: no table was shown. Type: py-heap\n"

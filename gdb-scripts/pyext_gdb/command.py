@@ -8,6 +8,7 @@ import shlex
 import gdb
 
 from . import native, styles
+from .words import first
 
 _commands = []
 
@@ -104,9 +105,8 @@ class _Command(gdb.Command):
             words.append(word)
             rest = rest.lstrip()
             if word in valued:
-                word, _, rest = rest.partition(" ")
+                word, rest = first(rest)
                 words.append(word)
-                rest = rest.lstrip()
         return words, rest
 
     def complete(self, text, word):

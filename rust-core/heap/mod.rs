@@ -9,6 +9,7 @@ pub mod contents;
 pub mod edges;
 pub mod equal;
 mod extension_sizes;
+pub mod groups;
 mod holders;
 pub mod index;
 pub mod one;
@@ -22,12 +23,14 @@ mod tables;
 pub mod troubles;
 pub mod types;
 mod walk;
+mod window;
 
 use crate::allocators::pymalloc::OVERHEAD;
 use crate::bytes::Addr;
 use crate::diag::Diagnostic;
 use crate::error::{Error, Result};
 use crate::objects::Objects;
+use groups::Key;
 use owners::{DictAt, Owner, Owners};
 use pools::Pools;
 use scan::{Plan, Pool, Reader, Scanned, Tally, Window};
@@ -63,10 +66,30 @@ impl Census {
     /// # Errors
     /// [`Error::Interrupted`]; [`Error::NoField`].
     pub fn take(objects: &Objects) -> Result<Census> {
+        let start = Instant::now();
+        let memory = &objects.memory;
+        let (types, mut scanned) = Census::scan(objects, None)?;
+        let mut owners = std::mem::take(&mut scanned.owners);
+        objects.static_types_each(&mut |class, dict| {
+            let meta = objects.pointer(class, &objects.layout.object.ob_type).ok();
+            if let Some((id, _)) = meta.and_then(|meta| types.find(meta.0, &**memory)) {
+                owners.push(Owner { dict: dict.0, owner: class.0, id });
+            }
+        });
+        owners.sort();
+        let owners = Owners::join(&std::mem::take(&mut scanned.dicts), &owners);
+        memory.poll()?;
+        let infos = types.into_infos();
+        let tally = |i: usize| scanned.tallies.get(i).copied().unwrap_or_default();
+        let types = infos.into_iter().enumerate().map(|(i, info)| (info, tally(i))).collect();
+        Ok(Census { types, scanned, owners, time: start.elapsed() })
+    }
+
+    /// Scans all memory that objects can be in.
+    fn scan(objects: &Objects, key: Option<&Key<'_>>) -> Result<(Types, Scanned)> {
         if objects.layout.rules.free_threaded {
             return Err(Error::User("Heaps of free-threaded builds (mimalloc) are not read.".to_owned()));
         }
-        let start = Instant::now();
         let memory = &objects.memory;
         let (layout, rules) = (&objects.layout, &objects.layout.rules);
         let plan = Plan::new(&layout.fields, rules)?;
@@ -79,24 +102,8 @@ impl Census {
         let pools = Pools::find(reader.source(), &memory.populated(), mapped, rules.pool, &|| memory.poll())?;
         let anonymous = memory.regions().iter().filter(|r| r.writable && (r.path.is_empty() || r.path == "[heap]"));
         let mappings: Vec<_> = anonymous.map(|r| (r.start, r.end)).collect();
-        let mut scanned = scan::scan(&pools, &mappings, &types, &plan, &reader, &|| memory.poll().is_ok());
-        if scanned.interrupted {
-            return Err(Error::Interrupted);
-        }
-        let mut owners = std::mem::take(&mut scanned.owners);
-        objects.static_types_each(&mut |class, dict| {
-            let meta = objects.pointer(class, &layout.object.ob_type).ok();
-            if let Some((id, _)) = meta.and_then(|meta| types.find(meta.0, reader.source())) {
-                owners.push(Owner { dict: dict.0, owner: class.0, id });
-            }
-        });
-        owners.sort();
-        let owners = Owners::join(&std::mem::take(&mut scanned.dicts), &owners);
-        memory.poll()?;
-        let infos = types.into_infos();
-        let tally = |i: usize| scanned.tallies.get(i).copied().unwrap_or_default();
-        let types = infos.into_iter().enumerate().map(|(i, info)| (info, tally(i))).collect();
-        Ok(Census { types, scanned, owners, time: start.elapsed() })
+        let scanned = scan::scan(&pools, &mappings, (&types, &plan), key, &reader, &|| memory.poll().is_ok());
+        if scanned.interrupted { Err(Error::Interrupted) } else { Ok((types, scanned)) }
     }
 
     /// Calls `f` with the address and the type of every object: those in pools in address order, then all

@@ -48,17 +48,27 @@ impl DictAt {
     }
 }
 
-/// A dict of a scan.
+/// An object that a scan looks at for itself: a dict.
 #[derive(Debug, Clone, Copy)]
 pub struct Record {
     /// Where it is.
     pub addr: u64,
+    /// The number of its type.
+    pub id: TypeId,
     /// Its bytes, as `sys.getsizeof` says.
     pub size: u64,
     /// Bytes of its block.
     pub allocated: u64,
     /// Whether it is in the garbage collector's lists.
     pub tracked: bool,
+}
+
+impl Record {
+    /// As the only one that was counted.
+    pub fn tally(&self) -> Tally {
+        let Record { size, allocated, tracked, .. } = *self;
+        Tally { count: 1, size, allocated, tracked: u64::from(tracked) }
+    }
 }
 
 /// An object that has a dict.
@@ -99,8 +109,7 @@ impl Owners {
             if tallies.len() <= id {
                 tallies.resize(id + 1, Tally::default());
             }
-            let Record { size, allocated, tracked, .. } = *dict;
-            tallies[id].add(&Tally { count: 1, size, allocated, tracked: u64::from(tracked) });
+            tallies[id].add(&dict.tally());
         }
         all.dicts.shrink_to_fit();
         all.ids.shrink_to_fit();

@@ -4,11 +4,13 @@
 //! object if, at the place where objects of that type begin, it has a pointer to that type and a
 //! possible reference count. All else is memory of objects: tables of keys, values, lists' items.
 
+use super::groups::{Groups, Key};
 use super::owners::{Owner, Record};
 use super::pools::Pools;
 use super::sizes::{HEAD, Pending, Sizes};
 use super::troubles::Troubles;
 use super::types::{Local, TypeId, Types};
+pub use super::window::{Pool, Tally, Window};
 use crate::allocators::glibc;
 use crate::allocators::pymalloc::{self, Blocks, Chain};
 use crate::bytes::word;
@@ -25,87 +27,6 @@ pub(super) const WINDOW: u64 = 1 << 20;
 /// Places of pending sizes that are read at a time.
 const BATCH: usize = 4096;
 
-/// What was counted of one type.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Objects.
-    pub count: u64,
-    /// Bytes of them, as `sys.getsizeof` says.
-    pub size: u64,
-    /// Bytes of the blocks that they are in.
-    pub allocated: u64,
-    /// Objects in the garbage collector's lists.
-    pub tracked: u64,
-}
-
-impl Tally {
-    /// Adds what was counted elsewhere.
-    pub fn add(&mut self, other: &Tally) {
-        self.count += other.count;
-        self.size = self.size.saturating_add(other.size);
-        self.allocated += other.allocated;
-        self.tracked += other.tracked;
-    }
-
-    /// Takes a part away.
-    pub fn subtract(&mut self, part: &Tally) {
-        self.count = self.count.saturating_sub(part.count);
-        self.size = self.size.saturating_sub(part.size);
-        self.allocated = self.allocated.saturating_sub(part.allocated);
-        self.tracked = self.tracked.saturating_sub(part.tracked);
-    }
-}
-
-/// One pool and its objects.
-#[derive(Debug, Clone, Copy)]
-pub struct Pool {
-    /// Its address.
-    pub addr: u64,
-    /// Bytes of a block.
-    pub size: u16,
-    /// Blocks that were ever handed out.
-    pub carved: u16,
-    /// Bytes at the start of each block that are the debug allocator's.
-    pub marks: u16,
-    /// The first of its words in [`Window::words`].
-    pub word: u32,
-    /// The first of its objects in [`Window::types`].
-    pub object: u32,
-}
-
-/// The objects of a window of memory.
-#[derive(Debug, Default)]
-pub struct Window {
-    /// Its pools, in address order.
-    pub pools: Vec<Pool>,
-    /// One bit for each block that holds an object, from a new word for each pool.
-    pub words: Vec<u64>,
-    /// The types of the objects, in address order.
-    pub types: Vec<TypeId>,
-}
-
-impl Window {
-    /// The bits of one of its pools.
-    pub fn words_of(&self, pool: &Pool) -> &[u64] {
-        let first = pool.word as usize;
-        self.words.get(first..first + usize::from(pool.carved).div_ceil(64)).unwrap_or(&[])
-    }
-
-    /// The blocks of one of its pools that hold an object, and the objects' types, in address order.
-    pub fn objects_of<'a>(&'a self, pool: &Pool) -> impl Iterator<Item = (usize, TypeId)> + 'a {
-        let types = self.types.get(pool.object as usize..).unwrap_or(&[]);
-        let blocks = self.words_of(pool).iter().enumerate().flat_map(|(i, word)| {
-            let mut rest = *word;
-            std::iter::from_fn(move || {
-                let bit = (rest != 0).then(|| rest.trailing_zeros() as usize)?;
-                rest &= rest - 1;
-                Some(i * 64 + bit)
-            })
-        });
-        blocks.zip(types.iter().copied())
-    }
-}
-
 /// What a scan found.
 #[derive(Debug, Default)]
 pub struct Scanned {
@@ -119,6 +40,8 @@ pub struct Scanned {
     pub dicts: Vec<Record>,
     /// The dicts of objects, in address order.
     pub owners: Vec<Owner>,
+    /// All objects by key, where one was given.
+    pub groups: Groups,
     /// malloc's chunks.
     pub walked: glibc::Walked,
     /// What does not fit.
@@ -193,12 +116,13 @@ impl Plan {
     }
 }
 
-/// Scans all pools, and malloc's chunks in `mappings`. `go_on` is asked on the calling thread.
+/// Scans all pools, and malloc's chunks in `mappings`. With a `key`, objects are counted by
+/// it, and whose dicts are is not looked at. `go_on` is asked on the calling thread.
 pub fn scan(
     pools: &Pools,
     mappings: &[(u64, u64)],
-    types: &Types,
-    plan: &Plan,
+    (types, plan): (&Types, &Plan),
+    key: Option<&Key<'_>>,
     source: &Reader<'_>,
     go_on: &dyn Fn() -> bool,
 ) -> Scanned {
@@ -210,6 +134,7 @@ pub fn scan(
     let work = |source: &dyn Source, go_on: &dyn Fn() -> bool| {
         let mut worker = Worker {
             plan,
+            key,
             local: Local::new(types, pools, source),
             source,
             buffer: vec![0; WINDOW as usize],
@@ -234,7 +159,8 @@ pub fn scan(
             worker.window(number, &pools.addresses[*first..*last]);
         }
         worker.rest(&go_on);
-        worker.part.dicts.sort_unstable_by_key(|dict| dict.addr);
+        worker.group();
+        worker.part.records.sort_unstable_by_key(|dict| dict.addr);
         worker.part.owners.sort_unstable();
         results.lock().unwrap_or_else(PoisonError::into_inner).push(worker.part);
     };
@@ -250,7 +176,8 @@ pub fn scan(
         }
         scanned.troubles.add(&part.troubles);
         scanned.loose.extend(part.loose);
-        scanned.dicts.extend(part.dicts);
+        scanned.groups.merge(part.groups);
+        scanned.dicts.extend(part.records);
         scanned.owners.extend(part.owners);
         scanned.walked = part.walked.unwrap_or(scanned.walked);
         windows.extend(part.windows);
@@ -325,13 +252,29 @@ struct Part {
     loose: Vec<(u64, TypeId)>,
     walked: Option<glibc::Walked>,
     pending: Vec<Pending>,
-    dicts: Vec<Record>,
+    records: Vec<Record>,
+    groups: Groups,
     owners: Vec<Owner>,
     troubles: Troubles,
 }
 
+impl Part {
+    /// Keeps an object, to whose size the sizes that are pending from `first` on belong.
+    fn note(&mut self, record: Record, first: usize, key: Option<&Key<'_>>) {
+        let pending = self.pending.get_mut(first..).unwrap_or(&mut []);
+        if let Some(key) = key.filter(|_| pending.is_empty()) {
+            self.groups.add(key, &record);
+            return;
+        }
+        self.records.push(record);
+        let number = u32::try_from(self.records.len()).unwrap_or(0);
+        pending.iter_mut().for_each(|one| one.record = number);
+    }
+}
+
 struct Worker<'a> {
     plan: &'a Plan,
+    key: Option<&'a Key<'a>>,
     local: Local<'a>,
     source: &'a dyn Source,
     buffer: Vec<u8>,
@@ -469,12 +412,11 @@ impl Worker<'_> {
             let at = addr + *before as u64;
             let first = self.part.pending.len();
             let size = self.plan.sizes.size((id, info), at, object, room, &mut self.part.pending);
-            if info.is_dict {
-                self.part.dicts.push(Record { addr: at, size, allocated: length, tracked });
-                let record = u32::try_from(self.part.dicts.len()).unwrap_or(0);
-                self.part.pending[first..].iter_mut().for_each(|one| one.record = record);
+            if info.is_dict || self.key.is_some() {
+                self.part.note(Record { addr: at, id, size, allocated: length, tracked }, first, self.key);
             }
-            if let Some(place) = info.dict.place(|| self.plan.sizes.end(info, object))
+            if self.key.is_none()
+                && let Some(place) = info.dict.place(|| self.plan.sizes.end(info, object))
                 && let Some(dict) = self.pointer(block, *before as i64 + place, addr, length)
             {
                 self.part.owners.push(Owner { dict, owner: at, id });
@@ -561,14 +503,21 @@ impl Worker<'_> {
     /// Adds a pending size to those of its type.
     #[inline]
     fn settle(&mut self, one: &Pending, head: &[u8]) {
-        let Part { pending, tallies, dicts, .. } = &mut self.part;
+        let Part { pending, tallies, records, .. } = &mut self.part;
         let more = self.plan.sizes.more(one, head, self.source, &mut self.effort, pending);
         if let Some(tally) = tallies.get_mut(usize::from(one.id)) {
             tally.size = tally.size.saturating_add(more);
         }
-        if let Some(dict) = (one.record as usize).checked_sub(1).and_then(|i| dicts.get_mut(i)) {
-            dict.size = dict.size.saturating_add(more);
+        if let Some(record) = (one.record as usize).checked_sub(1).and_then(|i| records.get_mut(i)) {
+            record.size = record.size.saturating_add(more);
         }
+    }
+
+    /// Counts by key those objects whose sizes were pending.
+    fn group(&mut self) {
+        let Some(key) = self.key else { return };
+        let records = std::mem::take(&mut self.part.records);
+        records.iter().for_each(|record| self.part.groups.add(key, record));
     }
 
     /// Adds the other pending sizes, which lie anywhere.

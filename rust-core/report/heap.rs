@@ -55,6 +55,8 @@ fn percent(part: u64, whole: u64) -> u64 {
 fn title(by: &str) -> &'static str {
     match by {
         "kind" => "Kind (class / dict of class)",
+        "size" => "Individual Size",
+        "generation" => "Generation",
         _ => "Kind",
     }
 }

@@ -83,13 +83,33 @@ pub struct List {
     pub len: usize,
 }
 
+/// What is done with each object of the lists: the name of its list, and where it is.
+pub type Visit<'a> = dyn Fn(&'static str, Addr) + 'a;
+
+/// What the list of objects is called that `gc.freeze()` put aside.
+pub const PERMANENT: &str = "permanent";
+
 /// Reads all collectors. Of `gc.garbage` the first `most` objects are taken.
 ///
 /// # Errors
 /// [`Error::Interrupted`]; [`Error::User`] where no collector is found.
 pub fn read(objects: &Objects, runtime: &Runtime, most: usize, diagnostics: &Diagnostics) -> Result<Vec<Collector>> {
+    visit(objects, runtime, most, diagnostics, &|_, _| ())
+}
+
+/// The same; calls `visit` with each object of the lists.
+///
+/// # Errors
+/// As [`read`].
+pub fn visit(
+    objects: &Objects,
+    runtime: &Runtime,
+    most: usize,
+    diagnostics: &Diagnostics,
+    visit: &Visit<'_>,
+) -> Result<Vec<Collector>> {
     let layout = &objects.layout;
-    let reader = Reader { objects, runtime, most, diagnostics };
+    let reader = Reader { objects, runtime, most, diagnostics, visit };
     if layout.rules.collector == layout::Collector::Statics {
         return Ok(vec![reader.statics()?]);
     }
@@ -109,6 +129,7 @@ struct Reader<'a> {
     runtime: &'a Runtime,
     most: usize,
     diagnostics: &'a Diagnostics,
+    visit: &'a Visit<'a>,
 }
 
 /// Where the lists of one collector are.
@@ -147,7 +168,7 @@ impl Reader<'_> {
                 None => Vec::new(),
             },
             permanent: match lists.and_then(|(lists, _)| lists.permanent) {
-                Some(at) => self.count(at, false)?,
+                Some(at) => self.count(at, PERMANENT, false)?,
                 None => None,
             },
             callbacks: list(&fields.callbacks, limits::GC_CALLBACKS, "gc.callbacks"),
@@ -280,7 +301,7 @@ impl Reader<'_> {
                 name,
                 threshold: objects.int(at, &fields.threshold).ok(),
                 count: objects.int(at, &fields.count).ok(),
-                objects: self.count(at, collecting)?,
+                objects: self.count(at, name, collecting)?,
                 stats: stats(i),
             })
         };
@@ -311,15 +332,16 @@ impl Reader<'_> {
         })
     }
 
-    /// Counts the list of the generation at `at`.
-    fn count(&self, at: Addr, collecting: bool) -> Result<Option<Count>> {
+    /// Counts the list of the generation at `at`, which has this name.
+    fn count(&self, at: Addr, name: &'static str, collecting: bool) -> Result<Option<Count>> {
         let rules = &self.objects.layout.rules;
         if rules.free_threaded {
             return Ok(None);
         }
         let head = at + self.objects.layout.gc_generation.head.at()?;
         let mut chain = Chain::new(&self.objects.memory);
-        follow(&mut |at| chain.pair(at), head, rules.gc_link_tag, !collecting).map(Some)
+        let visit = |head: Addr| (self.visit)(name, head + rules.before.gc_head);
+        follow(&mut |at| chain.pair(at), head, rules.gc_link_tag, !collecting, &visit).map(Some)
     }
 
     /// The list object at `addr`; the null pointer is a list that was not made yet.
@@ -347,8 +369,14 @@ impl Reader<'_> {
 const NUMBERS: [&str; 3] = ["0", "1", "2"];
 
 /// Follows a list from its head back to its head. `links` gives the two links at an address; `both`:
-/// whether each object has to lead back to the one before it.
-fn follow(links: &mut dyn FnMut(Addr) -> Result<(u64, u64)>, head: Addr, tag: u64, both: bool) -> Result<Count> {
+/// whether each object has to lead back to the one before it. `visit` is called with each of its heads.
+fn follow(
+    links: &mut dyn FnMut(Addr) -> Result<(u64, u64)>,
+    head: Addr,
+    tag: u64,
+    both: bool,
+    visit: &dyn Fn(Addr),
+) -> Result<Count> {
     let cut = |objects, why: String| Ok(Count { objects, cut: Some(why) });
     let (mut objects, mut previous) = (0, head);
     let mut at = match links(head) {
@@ -374,6 +402,7 @@ fn follow(links: &mut dyn FnMut(Addr) -> Result<(u64, u64)>, head: Addr, tag: u6
             return cut(objects, format!("the list loops at {at}"));
         }
         objects += 1;
+        visit(at);
         if objects >= limits::GC_OBJECTS {
             return cut(objects, "no more are looked at".to_owned());
         }
@@ -400,7 +429,7 @@ mod tests {
 
     fn count(links: &HashMap<u64, (u64, u64)>, both: bool) -> Count {
         let fault = |addr| Error::Fault { addr, cause: crate::error::FaultCause::Unmapped };
-        follow(&mut |at| links.get(&at.0).copied().ok_or(fault(at)), Addr(0x1000), 3, both).unwrap()
+        follow(&mut |at| links.get(&at.0).copied().ok_or(fault(at)), Addr(0x1000), 3, both, &|_| ()).unwrap()
     }
 
     #[test]

@@ -6,6 +6,8 @@ use crate::bytes::Addr;
 use crate::diag::{Diagnostic, Diagnostics, TRUNCATED};
 use crate::error::{Error, Result};
 use crate::heap::Census;
+use crate::heap::scan::Tally;
+use crate::heap::types::Info;
 use crate::image::elf::hex;
 use crate::image::unwind::{NativeFrame, Registers, Unwinding};
 use crate::image::{Image, Module, debug_file, dwarf, modules};
@@ -89,6 +91,7 @@ pub struct Stopped {
     stacks: RefCell<HashMap<Addr, Rc<Stack>>>,
     names: OnceCell<HashMap<Addr, String>>,
     census: OnceCell<Census>,
+    sizes: OnceCell<Vec<(Info, u64, Tally)>>,
 }
 
 impl Attached {
@@ -182,6 +185,7 @@ impl Attached {
             stacks: RefCell::default(),
             names: OnceCell::new(),
             census: OnceCell::new(),
+            sizes: OnceCell::new(),
         });
         *self.stopped.borrow_mut() = Some(Rc::clone(&stopped));
         Ok(stopped)
@@ -288,6 +292,14 @@ impl Stopped {
     /// As [`Census::take`].
     pub fn census(&self, objects: &Objects) -> Result<&Census> {
         self.census.get_or_try_init(|| Census::take(objects))
+    }
+
+    /// All objects by type and size, counted once.
+    ///
+    /// # Errors
+    /// As [`Census::take`].
+    pub fn sizes(&self, objects: &Objects) -> Result<&Vec<(Info, u64, Tally)>> {
+        self.sizes.get_or_try_init(|| Census::grouped(objects, &|record| record.size))
     }
 
     /// The Python stack of the thread state at `tstate`, walked once.

@@ -10,6 +10,7 @@ mod gc;
 mod heap;
 mod info;
 mod object;
+mod partition;
 mod path;
 mod pattern;
 mod request;

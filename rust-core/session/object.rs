@@ -2,7 +2,7 @@
 
 use super::answer::Answering;
 use super::attach::Attached;
-use super::request::{Request, Response};
+use super::request::{Request, Response, Which};
 use super::room::Room;
 use crate::bytes::Addr;
 use crate::diag::Diagnostics;
@@ -25,17 +25,10 @@ const SHOWN: usize = 50;
 pub fn object(attached: &Attached, request: &Request) -> Result<Response> {
     let objects = &attached.objects;
     let options = &request.options;
-    let addr = match (&options.name, options.address) {
-        (Some(path), _) => at_path(attached, request, path)?,
-        (None, Some(address)) => Addr(address),
-        (None, None) => return Err(Error::Request("py-obj needs an address or a path".into())),
-    };
+    let addr = find(attached, request, &Which { name: options.name.clone(), address: options.address })?;
     let stopped = attached.stopped()?;
     let census = stopped.census(objects)?;
-    let id = census.find(addr);
-    if id.is_none() {
-        check(objects, census, addr)?;
-    }
+    let id = checked(objects, census, addr)?;
     let ty = objects.type_of(addr)?;
     let remarks = Diagnostics::default();
     let repr = objects.repr(addr, request.chars(limits::VALUE_CHARS), request.style());
@@ -91,6 +84,30 @@ pub fn object(attached: &Attached, request: &Request) -> Result<Response> {
     Ok(request.respond(&answer, |answer| text(answer, &request.paint)))
 }
 
+/// Where the object is that was asked for.
+///
+/// # Errors
+/// As what a path leads to.
+pub(super) fn find(attached: &Attached, request: &Request, which: &Which) -> Result<Addr> {
+    match (&which.name, which.address) {
+        (Some(path), _) => at_path(attached, request, path),
+        (None, Some(address)) => Ok(Addr(address)),
+        (None, None) => Err(Error::Request("an address or a path is missing".into())),
+    }
+}
+
+/// The number of the type of the object at `addr`; `None` if it is built into a file.
+///
+/// # Errors
+/// [`Error::User`] if there is no object.
+pub(super) fn checked(objects: &Objects, census: &Census, addr: Addr) -> Result<Option<TypeId>> {
+    let id = census.find(addr);
+    if id.is_none() {
+        check(objects, census, addr)?;
+    }
+    Ok(id)
+}
+
 /// The object that a path of `py-print` leads to.
 fn at_path(attached: &Attached, request: &Request, path: &str) -> Result<Addr> {
     let answering = Answering::new(attached, request)?;
@@ -132,7 +149,7 @@ fn region(objects: &Objects, addr: Addr) -> Option<&str> {
 }
 
 /// `sys.getsizeof`, also of objects that are built into a file: as that of their type.
-fn size(objects: &Objects, census: &Census, addr: Addr, id: Option<TypeId>) -> Option<u64> {
+pub(super) fn size(objects: &Objects, census: &Census, addr: Addr, id: Option<TypeId>) -> Option<u64> {
     if let Some(id) = id {
         return Some(census.size_of(objects, addr, id));
     }

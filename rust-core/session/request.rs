@@ -91,6 +91,8 @@ pub struct Options {
     pub chars: Option<usize>,
     /// `py-heap`: what the rows are.
     pub by: By,
+    /// `py-heap`: only these objects.
+    pub of: Vec<Which>,
     /// `py-heap`: how the rows are sorted.
     pub sort: Sort,
     /// `py-heap`: rows to leave out before the first.
@@ -108,6 +110,16 @@ pub struct Options {
     pub size: Option<String>,
 }
 
+/// An object, by its address or by a path.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Which {
+    /// As in [`Options::name`].
+    pub name: Option<String>,
+    /// Its address.
+    pub address: Option<u64>,
+}
+
 /// What `py-heap` puts into one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -119,6 +131,10 @@ pub enum By {
     Type,
     /// Objects of the types of one module.
     Module,
+    /// Objects of one size.
+    Size,
+    /// Objects in one list of the garbage collector.
+    Generation,
 }
 
 /// How `py-heap` sorts its rows.

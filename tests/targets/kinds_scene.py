@@ -134,6 +134,7 @@ def build():
         one.__dict__ = made["shared"][0].__dict__
         one.items = [one]
     made["free"] = [{"i": [i]} for i in range(500)]
+    made["a, b"] = [Raw(b"]")]
     made["atoms"] = [{i: i} for i in range(100)]
     return made
 
@@ -144,6 +145,24 @@ KNOWN = {
     "__main__.Key": 42, "__main__.Number": 43, "__main__.Text": 44, "__main__.Raw": 45, "__main__.Failure": 46,
     "__main__.Meta": 52, "__main__.Shared": 1, "functools.partial": 48,
 }  # fmt: skip
+
+
+#: Objects by their paths in `main`, and their kinds.
+CHOSEN = [
+    ("made['held'][0]", "__main__.Held"),
+    ("made['held'][1]", "__main__.Held"),
+    ("made['held'][0].__dict__", "dict of __main__.Held"),
+    ("made['shared'][3].__dict__", "dict of __main__.Shared"),
+    ("made['lively'][0].__dict__", "__main__.Words"),
+    ("made['modules'][0].__dict__", "dict of module"),
+    ("made['bare'][0].words", "dict (no owner)"),
+    ("made['atoms'][9]", "dict (no owner)"),
+    ("made['keys'][7]", "__main__.Key"),
+    ("made['numbers'][40]", "__main__.Number"),
+    ("made['a, b'][0]", "__main__.Raw"),
+    ("main", "function"),
+    ("None", "NoneType"),
+]
 
 
 def own_dict(one):
@@ -171,7 +190,7 @@ def static_types():
     return seen
 
 
-def tell(objects, path):
+def tell(objects, path, chosen):
     """In the child."""
     owners = {}
     there = set(id(one) for one in objects if type(one) is dict)
@@ -197,7 +216,13 @@ def tell(objects, path):
         "free": sum(id(one) not in owners for one in dicts),
         "modules": sum(type(one) is types.ModuleType for one in objects),
         "known": KNOWN,
+        "individual": {},
+        "chosen": [[name, kind, sys.getsizeof(one), gc.is_tracked(one)] for (name, kind), one in zip(CHOSEN, chosen)],
     }
+    for one in objects:
+        if heaplib.type_name(type(one)).startswith("__main__."):
+            size = str(sys.getsizeof(one))
+            truth["individual"][size] = truth["individual"].get(size, 0) + 1
     with open(path, "w") as out:
         json.dump(truth, out)
 
@@ -209,13 +234,13 @@ def main():
     gc.collect()
     gc.disable()
     # What is made by a first use is there before the fork: Python 2 makes dicts of static types when these are asked.
-    tell([build, main, made["held"][0]], path)
+    tell([build, main, made["held"][0]], path, [main])
     for one in gc.get_objects():
         type(one).__mro__
     one = None
     child = os.fork()
     if child == 0:
-        tell(gc.get_objects(), path)
+        tell(gc.get_objects(), path, [eval(name, globals(), {"made": made}) for name, _ in CHOSEN])
         heaplib.end_child(fifo, mode)
     if mode == "sleep":
         signal.pause()

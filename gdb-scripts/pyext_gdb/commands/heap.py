@@ -2,16 +2,18 @@
 
 import gdb
 
-from .. import session
+from .. import session, words
 from ..command import JSON, command, option, positive, write
+from .objects import which
 
 BY = option(
     "--by",
-    choices=["kind", "type", "module"],
+    choices=["kind", "type", "module", "size", "generation"],
     metavar="WHAT",
     default="kind",
-    help="what a row is: kind (type, and of dicts whose they are), type or module",
+    help="what a row is: kind (type; of dicts, whose they are), type, module, size or generation",
 )
+OF = option("--of", metavar="EXPR,...", help="only these objects, named as in py-obj")
 SORT = option(
     "--sort", choices=["size", "count", "kind"], metavar="HOW", default="size", help="by size, count or kind"
 )
@@ -25,11 +27,13 @@ TYPE = option("--type", metavar="REGEX", help="only kinds whose name has a match
 _last = {}
 
 
-@command("py-heap", [BY, SORT, ROWS, TYPE, CHECK, JSON], rest="[more]", complete=lambda _text: ["more"])
+@command("py-heap", [BY, SORT, ROWS, TYPE, OF, CHECK, JSON], rest="[more]", complete=lambda _text: ["more"])
 def py_heap(rest, check, **options):
-    """Count all objects of the process by type, and their sizes as sys.getsizeof has them.
+    """Count all objects of the process by kind, and their sizes as sys.getsizeof has them.
 
     No line of code runs in the process. `py-heap more` shows the next rows of the last table.
+    py-heap --by generation --type ^__main__
+    py-heap --of self.queue[0],self.pool,$rdi
     """
     if rest not in ("", "more"):
         raise gdb.GdbError("py-heap: what is '%s'? Type: help py-heap" % rest)
@@ -41,8 +45,11 @@ def py_heap(rest, check, **options):
     if rest == "more" and not _last:
         raise gdb.GdbError("py-heap more: no table was shown. Type: py-heap")
     if rest == "":
+        options["of"] = [which(one) for one in words.parts(options["of"] or "")]
         _last.clear()
         _last.update(options, skip=0)
     else:
         _last["skip"] += _last["limit"]
-    write(session.ask_plain("heap", **_last)["text"])
+    # Names are looked for in the selected frame.
+    ask = session.ask if _last["of"] else session.ask_plain
+    write(ask("heap", **_last)["text"])

@@ -18,6 +18,15 @@ def _address(text):
     return int(value) & (1 << 64) - 1
 
 
+def which(text):
+    """The object that was typed, for the library: an address, or a path."""
+    if re.fullmatch(r"0[xX][0-9a-fA-F]+|[0-9]+", text):
+        return {"address": int(text, 0) & (1 << 64) - 1}
+    if text[0] in "$*(" or text[:2] in ("0x", "0X"):
+        return {"address": _address(text)}
+    return {"name": text}
+
+
 @command("py-obj", [SHOWN, CHARS, JSON], rest="ADDR | EXPR | PATH", complete=session.names)
 def py_obj(rest, limit, chars, json):
     """Tell everything about one object: type and bases, references, size and memory, value, attributes.
@@ -29,10 +38,4 @@ def py_obj(rest, limit, chars, json):
     """
     if not rest:
         raise gdb.GdbError("py-obj: which object? An address, such as 0x7fce0ade68f0, or a path. Type: help py-obj")
-    if re.fullmatch(r"0[xX][0-9a-fA-F]+|[0-9]+", rest):
-        where = {"address": int(rest, 0) & (1 << 64) - 1}
-    elif rest[0] in "$*(" or rest[:2] in ("0x", "0X"):
-        where = {"address": _address(rest)}
-    else:
-        where = {"name": rest}
-    write(session.ask("object", limit=limit, chars=chars, json=json, **where)["text"])
+    write(session.ask("object", limit=limit, chars=chars, json=json, **which(rest))["text"])

@@ -1,0 +1,84 @@
+//! What a scan keeps of the objects that it finds: where they are, of which types, and sums.
+
+use super::types::TypeId;
+
+/// What was counted of one type.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Objects.
+    pub count: u64,
+    /// Bytes of them, as `sys.getsizeof` says.
+    pub size: u64,
+    /// Bytes of the blocks that they are in.
+    pub allocated: u64,
+    /// Objects in the garbage collector's lists.
+    pub tracked: u64,
+}
+
+impl Tally {
+    /// Adds what was counted elsewhere.
+    pub fn add(&mut self, other: &Tally) {
+        self.count += other.count;
+        self.size = self.size.saturating_add(other.size);
+        self.allocated += other.allocated;
+        self.tracked += other.tracked;
+    }
+
+    /// Takes a part away.
+    pub fn subtract(&mut self, part: &Tally) {
+        self.count = self.count.saturating_sub(part.count);
+        self.size = self.size.saturating_sub(part.size);
+        self.allocated = self.allocated.saturating_sub(part.allocated);
+        self.tracked = self.tracked.saturating_sub(part.tracked);
+    }
+}
+
+/// One pool and its objects.
+#[derive(Debug, Clone, Copy)]
+pub struct Pool {
+    /// Its address.
+    pub addr: u64,
+    /// Bytes of a block.
+    pub size: u16,
+    /// Blocks that were ever handed out.
+    pub carved: u16,
+    /// Bytes at the start of each block that are the debug allocator's.
+    pub marks: u16,
+    /// The first of its words in [`Window::words`].
+    pub word: u32,
+    /// The first of its objects in [`Window::types`].
+    pub object: u32,
+}
+
+/// The objects of a window of memory.
+#[derive(Debug, Default)]
+pub struct Window {
+    /// Its pools, in address order.
+    pub pools: Vec<Pool>,
+    /// One bit for each block that holds an object, from a new word for each pool.
+    pub words: Vec<u64>,
+    /// The types of the objects, in address order.
+    pub types: Vec<TypeId>,
+}
+
+impl Window {
+    /// The bits of one of its pools.
+    pub fn words_of(&self, pool: &Pool) -> &[u64] {
+        let first = pool.word as usize;
+        self.words.get(first..first + usize::from(pool.carved).div_ceil(64)).unwrap_or(&[])
+    }
+
+    /// The blocks of one of its pools that hold an object, and the objects' types, in address order.
+    pub fn objects_of<'a>(&'a self, pool: &Pool) -> impl Iterator<Item = (usize, TypeId)> + 'a {
+        let types = self.types.get(pool.object as usize..).unwrap_or(&[]);
+        let blocks = self.words_of(pool).iter().enumerate().flat_map(|(i, word)| {
+            let mut rest = *word;
+            std::iter::from_fn(move || {
+                let bit = (rest != 0).then(|| rest.trailing_zeros() as usize)?;
+                rest &= rest - 1;
+                Some(i * 64 + bit)
+            })
+        });
+        blocks.zip(types.iter().copied())
+    }
+}

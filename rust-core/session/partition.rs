@@ -1,0 +1,275 @@
+//! The objects that `py-heap` puts into rows: all of them or those that are named, and what tells the rows
+//! apart.
+
+use super::attach::{Attached, Stopped};
+use super::object;
+use super::request::{By, Request};
+use crate::bytes::Addr;
+use crate::diag::Diagnostics;
+use crate::error::Result;
+use crate::heap::Census;
+use crate::heap::groups::REST;
+use crate::heap::own_sizeof::OwnSizeofs;
+use crate::heap::scan::Tally;
+use crate::heap::types::Info;
+use crate::objects::Objects;
+use crate::report::heap::Row;
+use crate::runtime::gc;
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+/// Objects of one type, or, by kind, of one kind.
+pub(super) struct Part {
+    /// What was counted of them.
+    pub row: Row,
+    /// What the row is called that they go into, if not as their kind.
+    pub key: Option<String>,
+}
+
+/// The objects that are asked for.
+///
+/// # Errors
+/// As [`Census::take`]; [`crate::error::Error::User`] where an object that is named is not there.
+pub(super) fn parts(
+    attached: &Attached,
+    request: &Request,
+    stopped: &Stopped,
+    remarks: &Diagnostics,
+) -> Result<Vec<Part>> {
+    let objects = &attached.objects;
+    let census = stopped.census(objects)?;
+    let mut parts = Parts { kinds: Kinds::new(objects), census, all: Vec::new() };
+    let by = request.options.by;
+    if !request.options.of.is_empty() {
+        parts.named(attached, request, stopped, remarks)?;
+        return Ok(parts.all);
+    }
+    match by {
+        By::Kind | By::Type | By::Module => parts.types(by),
+        By::Size => {
+            for (info, size, tally) in stopped.sizes(objects)? {
+                let key = if *size == REST { "other".to_owned() } else { size.to_string() };
+                parts.add(info, tally, Some(key));
+            }
+        }
+        By::Generation => parts.generations(objects, stopped, remarks)?,
+    }
+    Ok(parts.all)
+}
+
+/// What types are called, and whether the sizes of their objects are known.
+struct Kinds<'a> {
+    objects: &'a Objects,
+    own_sizeofs: OwnSizeofs<'a>,
+    known: HashMap<u64, (String, bool)>,
+}
+
+impl<'a> Kinds<'a> {
+    fn new(objects: &'a Objects) -> Kinds<'a> {
+        Kinds { objects, own_sizeofs: OwnSizeofs::new(objects), known: HashMap::new() }
+    }
+
+    fn of(&mut self, info: &Info) -> (String, bool) {
+        let Kinds { objects, own_sizeofs, known } = self;
+        let make = || (type_name(objects, Addr(info.addr)), !own_sizeofs.is_undecoded(info));
+        known.entry(info.addr).or_insert_with(make).clone()
+    }
+}
+
+/// The name of a type, with its module.
+fn type_name(objects: &Objects, addr: Addr) -> String {
+    objects.type_at(addr).map_or_else(|_| format!("<unreadable type at {addr}>"), |ty| objects.class_name(&ty))
+}
+
+/// The name of the module in the full name of a type; of built-in types that of Python 3.
+fn module(kind: &str) -> String {
+    kind.rsplit_once('.').map_or("builtins", |(module, _)| module).to_owned()
+}
+
+const NO_OWNER: &str = "dict (no owner)";
+
+struct Parts<'a> {
+    kinds: Kinds<'a>,
+    census: &'a Census,
+    all: Vec<Part>,
+}
+
+impl Parts<'_> {
+    fn add(&mut self, info: &Info, tally: &Tally, key: Option<String>) {
+        let (kind, size_decoded) = self.kinds.of(info);
+        self.push(kind, tally, size_decoded, key);
+    }
+
+    fn push(&mut self, kind: String, tally: &Tally, size_decoded: bool, key: Option<String>) {
+        let Tally { count, size, allocated, tracked } = *tally;
+        self.all.push(Part { row: Row { kind, count, size, size_decoded, allocated, tracked }, key });
+    }
+
+    /// The kind of dicts of objects of a type.
+    fn dict_of(&mut self, owner: Option<&Info>) -> String {
+        owner.map_or_else(|| NO_OWNER.to_owned(), |info| format!("dict of {}", self.kinds.of(info).0))
+    }
+
+    /// Every type; by kind, of dicts each type of owner.
+    fn types(&mut self, by: By) {
+        let census = self.census;
+        for (info, tally) in census.types.iter().filter(|(_, tally)| tally.count > 0) {
+            if !(by == By::Kind && info.is_dict) {
+                let key = (by == By::Module).then(|| module(&self.kinds.of(info).0));
+                self.add(info, tally, key);
+                continue;
+            }
+            let mut rest = *tally;
+            for (owner, tally) in &census.owners.tallies {
+                rest.subtract(tally);
+                let kind = self.dict_of(census.info(*owner));
+                self.push(kind, tally, true, None);
+            }
+            if rest.count > 0 {
+                self.push(NO_OWNER.to_owned(), &rest, true, None);
+            }
+        }
+    }
+
+    fn generations(&mut self, objects: &Objects, stopped: &Stopped, remarks: &Diagnostics) -> Result<()> {
+        // Objects are at multiples of 8: the number of the list has room in the address.
+        let members = RefCell::new(Vec::new());
+        let lists = Lists::read(objects, stopped, remarks, &|list, addr| {
+            members.borrow_mut().push(addr.0 & !7 | list as u64 & 7);
+        })?;
+        let mut members = members.into_inner();
+        members.sort_unstable();
+        let groups = Census::grouped(objects, &|record| {
+            let after = members.partition_point(|member| *member < record.addr);
+            match members.get(after) {
+                _ if !record.tracked => UNTRACKED,
+                Some(member) if member & !7 == record.addr => member & 7,
+                _ => UNLISTED,
+            }
+        })?;
+        let mut found = 0;
+        for (info, list, tally) in &groups {
+            found += if *list < UNTRACKED { tally.count } else { 0 };
+            self.add(info, tally, Some(lists.name(*list)));
+        }
+        if found < members.len() as u64 {
+            let what = format!(
+                "{} objects in the collector's lists are not in memory that was counted: they are in no row",
+                members.len() as u64 - found
+            );
+            remarks.add(what, "the collector");
+        }
+        Ok(())
+    }
+
+    /// The objects that were named, each once.
+    fn named(
+        &mut self,
+        attached: &Attached,
+        request: &Request,
+        stopped: &Stopped,
+        remarks: &Diagnostics,
+    ) -> Result<()> {
+        let (objects, census, by) = (&attached.objects, self.census, request.options.by);
+        let mut all = Vec::new();
+        for which in &request.options.of {
+            let addr = object::find(attached, request, which)?;
+            let id = object::checked(objects, census, addr)?;
+            if !all.contains(&(addr, id)) {
+                all.push((addr, id));
+            }
+        }
+        let generations = RefCell::new(HashMap::new());
+        let lists = if by == By::Generation {
+            Lists::read(objects, stopped, remarks, &|list, addr| {
+                if all.iter().any(|(one, _)| *one == addr) {
+                    generations.borrow_mut().insert(addr, list as u64);
+                }
+            })?
+        } else {
+            Lists::default()
+        };
+        for (addr, id) in &all {
+            let ty = objects.type_of(*addr)?;
+            let info = id.and_then(|id| census.info(id));
+            let size = object::size(objects, census, *addr, *id);
+            let tracked = objects.collected(*addr, &ty).ok().flatten().is_some_and(|gc| gc.tracked);
+            let block = id.and_then(|id| census.block(objects, *addr, id));
+            let tally = Tally {
+                count: 1,
+                size: size.unwrap_or(0),
+                allocated: block.map_or(0, |block| block.size),
+                tracked: u64::from(tracked),
+            };
+            let (mut kind, decoded) = match info {
+                Some(info) => self.kinds.of(info),
+                None => (type_name(objects, ty.addr), size.is_some()),
+            };
+            let key = match by {
+                By::Kind if info.is_some_and(|info| info.is_dict) => {
+                    kind = self.dict_of(census.owners.of(addr.0).and_then(|owner| census.info(owner)));
+                    None
+                }
+                By::Kind | By::Type => None,
+                By::Module => Some(module(&kind)),
+                By::Size => Some(tally.size.to_string()),
+                By::Generation => {
+                    let other = if tracked { UNLISTED } else { UNTRACKED };
+                    Some(lists.name(generations.borrow().get(addr).copied().unwrap_or(other)))
+                }
+            };
+            self.push(kind, &tally, decoded, key);
+        }
+        Ok(())
+    }
+}
+
+/// Numbers of lists that are none.
+const UNTRACKED: u64 = 8;
+const UNLISTED: u64 = 9;
+
+/// The lists of the garbage collector, by name: each interpreter may have its own.
+#[derive(Default)]
+struct Lists(Vec<&'static str>);
+
+impl Lists {
+    /// Calls `f` with each object of each list, and the list's number.
+    fn read(objects: &Objects, stopped: &Stopped, remarks: &Diagnostics, f: &dyn Fn(usize, Addr)) -> Result<Lists> {
+        let names: RefCell<Vec<&'static str>> = RefCell::default();
+        let visit = |name: &'static str, addr: Addr| {
+            let known = names.borrow().iter().position(|known| *known == name);
+            let list = known.unwrap_or_else(|| {
+                names.borrow_mut().push(name);
+                names.borrow().len() - 1
+            });
+            f(list, addr);
+        };
+        // Whatever else is wrong with a collector is what py-gc says.
+        let collectors = gc::visit(objects, &stopped.runtime, 0, &Diagnostics::default(), &visit)?;
+        for one in &collectors {
+            let generations = one.generations.iter().map(|one| (one.name, one.objects.as_ref()));
+            for (name, count) in generations.chain([(gc::PERMANENT, one.permanent.as_ref())]) {
+                if let Some(why) = count.and_then(|count| count.cut.as_ref()) {
+                    remarks.add(format!("the list of {} breaks off: {why}", called(name)), "the collector");
+                }
+            }
+        }
+        if collectors.iter().all(|one| one.generations.is_empty()) {
+            remarks.add("the collector's lists were not found", "the collector");
+        }
+        Ok(Lists(names.into_inner()))
+    }
+
+    fn name(&self, list: u64) -> String {
+        match (list, self.0.get(list as usize)) {
+            (UNTRACKED, _) => "untracked".to_owned(),
+            (_, Some(name)) => called(name),
+            (_, None) => "tracked, in none of the lists".to_owned(),
+        }
+    }
+}
+
+/// `generation 0`, `old[0]`, `permanent`.
+fn called(list: &str) -> String {
+    if list.starts_with(|c: char| c.is_ascii_digit()) { format!("generation {list}") } else { list.to_owned() }
+}
