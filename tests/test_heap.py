@@ -245,9 +245,12 @@ def test_of(interpreter):
 def test_of_what_is_not_there():
     interpreter = interpreters.named("3.11-deb-stripped")
     with target.Target(interpreter, "kinds_scene.py") as scene:
-        answers = gdbrun.run(["py-heap --of made,nothing", "py-heap --of made['free'][0", "py-heap --of 0x10",
-                              "py-heap --of made['held'] more"], interpreter, pid=scene.pid)  # fmt: skip
-    assert answers[0].error == "'nothing' not found\n"
-    assert answers[1].error == "'made['free'][0' is no name and no path such as self.pool[0]['key']\n"
-    assert answers[2].error == "There is no object at 0x10: nothing is mapped there.\n"
-    assert answers[3].error == "py-heap more: no table was shown. Type: py-heap\n"
+        answers = gdbrun.run(["py-heap --of made['held'] more", "py-heap --of made,nothing",
+                              "py-heap --of made['free'][0", "py-heap --of 0x10"],
+                             interpreter, pid=scene.pid)  # fmt: skip
+    assert [answer.error for answer in answers] == [
+        "py-heap more: no table was shown. Type: py-heap\n",
+        "'nothing' not found\n",
+        "'made['free'][0' is no name and no path such as self.pool[0]['key']\n",
+        "There is no object at 0x10: nothing is mapped there.\n",
+    ]
