@@ -128,3 +128,32 @@ impl Owners {
         self.dicts.capacity() * size_of::<u64>() + self.ids.capacity() * size_of::<TypeId>()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dicts_and_their_owners() {
+        let dict = |addr| Record { addr, id: 0, size: addr, allocated: 1, tracked: addr > 0x20 };
+        let owner = |dict, owner, id| Owner { dict, owner, id };
+        // Nobody's; one owner; two; an owner of what is no dict.
+        let dicts = [0x10, 0x20, 0x30].map(dict);
+        let owners = [owner(0x20, 1, 7), owner(0x28, 1, 7), owner(0x30, 2, 9), owner(0x30, 3, 7)];
+        let all = Owners::join(&dicts, &owners);
+        assert_eq!([0x10, 0x20, 0x28, 0x30].map(|dict| all.of(dict)), [None, Some(7), None, Some(9)]);
+        let tally = |size, tracked| Tally { count: 1, size, allocated: 1, tracked };
+        assert_eq!(all.tallies, [(7, tally(0x20, 0)), (9, tally(0x30, 1))]);
+    }
+
+    #[test]
+    fn where_dicts_are() {
+        let new = |flags, offset| DictAt::new(flags, offset, InstanceDict::Words311);
+        assert_eq!(new(0, 0), DictAt::Nowhere);
+        assert_eq!(new(0, 16), DictAt::Start(16));
+        assert_eq!(new(0, -8).place(|| 48), Some(40));
+        assert_eq!(new(flag::MANAGED_DICT, -1), DictAt::Start(-24));
+        assert_eq!(DictAt::new(flag::MANAGED_DICT, 16, InstanceDict::Offset), DictAt::Start(16));
+        assert_eq!((new(0, i64::MIN), new(0, i64::MAX)), (DictAt::Nowhere, DictAt::Nowhere));
+    }
+}

@@ -10,24 +10,26 @@ impl Objects {
     /// Calls `f` with every static type that is a subclass of `object`, and its dict, once for each
     /// interpreter where each has dicts of its own.
     pub fn static_types_each(&self, f: &mut dyn FnMut(Addr, Addr)) {
-        let Some(object) = self.static_type("object") else { return };
         let interpreters = self.interpreters.borrow().clone();
-        for interpreter in interpreters {
-            let mut seen = HashSet::from([object]);
-            let mut rest = vec![object];
-            while let Some(class) = rest.pop() {
-                if let Ok(Some(dict)) = self.dict_of_class(class, interpreter) {
-                    f(class, dict);
-                }
-                let mut add = |class: Addr| {
-                    if seen.len() < limits::TYPES && self.type_at(class).is_ok_and(|ty| !ty.heap) && seen.insert(class)
-                    {
-                        rest.push(class);
-                    }
-                };
-                // A list that is damaged costs the types in it.
-                let _ = self.bounded(|| self.subclasses_each(class, interpreter, &mut add));
+        if let Some(object) = self.static_type("object") {
+            self.bounded(|| interpreters.into_iter().for_each(|one| self.static_types_in(object, one, f)));
+        }
+    }
+
+    fn static_types_in(&self, object: Addr, interpreter: Addr, f: &mut dyn FnMut(Addr, Addr)) {
+        let mut seen = HashSet::from([object]);
+        let mut rest = vec![object];
+        while let Some(class) = rest.pop() {
+            if let Ok(Some(dict)) = self.dict_of_class(class, interpreter) {
+                f(class, dict);
             }
+            let mut add = |class: Addr| {
+                if seen.len() < limits::TYPES && self.type_at(class).is_ok_and(|ty| !ty.heap) && seen.insert(class) {
+                    rest.push(class);
+                }
+            };
+            // A table that is damaged costs the types in it.
+            let _ = self.subclasses_each(class, interpreter, &mut add);
         }
     }
 
@@ -52,7 +54,11 @@ impl Objects {
                 add(weak);
                 true
             })?,
-            Kind::List => self.list(all, limits::TYPES)?.0.into_iter().for_each(add),
+            Kind::List => {
+                let weak = self.list(all, limits::TYPES)?.0;
+                self.take_entries(all, weak.len())?;
+                weak.into_iter().for_each(add);
+            }
             _ => {}
         }
         Ok(())
