@@ -5,7 +5,7 @@
 //! of an object: nobody says which words are references.
 
 use super::index::Index;
-use crate::bytes::word;
+use crate::bytes::{Addr, word};
 use crate::error::Result;
 use crate::objects::Objects;
 use crate::process::{Region, Source};
@@ -34,9 +34,11 @@ pub fn count_static(objects: &Objects, index: &Index<'_>, wanted: &mut HashMap<u
         together
     });
     // Before 3.12 (gh-91058) the interpreter's state is a chunk of malloc's.
-    let (state, size) = (objects.interpreter().0, objects.layout.interp.size.at().unwrap_or(0));
-    if !parts.iter().any(|(start, end)| (*start..*end).contains(&state)) {
-        parts.push((state, state.saturating_add(size)));
+    let size = objects.layout.interp.size.at().unwrap_or(0);
+    for Addr(state) in objects.interpreters() {
+        if !parts.iter().any(|(start, end)| (*start..*end).contains(&state)) {
+            parts.push((state, state.saturating_add(size)));
+        }
     }
     for (start, end) in parts {
         let mut at = start;

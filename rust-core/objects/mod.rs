@@ -143,9 +143,9 @@ impl Objects {
         *self.interpreters.borrow_mut() = all;
     }
 
-    /// That interpreter; null if none was told.
-    pub fn interpreter(&self) -> Addr {
-        self.interpreter.get()
+    /// Where the interpreters are.
+    pub fn interpreters(&self) -> Vec<Addr> {
+        self.interpreters.borrow().clone()
     }
 
     /// Forgets what was remembered: the target has run.

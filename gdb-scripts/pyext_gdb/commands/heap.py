@@ -40,7 +40,7 @@ def py_heap(rest, check, **options):
     if check and rest:
         raise gdb.GdbError("py-heap --check has no more rows than --limit shows.")
     if check:
-        write(session.ask_plain("check", **options)["text"])
+        write(session.ask_plain("check", limit=options["limit"], json=options["json"])["text"])
         return
     if rest == "more" and not _last:
         raise gdb.GdbError("py-heap more: no table was shown. Type: py-heap")
