@@ -567,7 +567,8 @@ def completions(answer):
 def test_completion_without_a_process():
     answers = gdbrun.run(["complete py-", "complete py-bt --", "complete py-bt --l", "complete py-info --v",
                           "complete set pyext ", "complete set pyext style ", "complete py-print x"])
-    assert set(completions(answers[0])) == {*COMMANDS, "py-dup", "py-find", "py-gc", "py-heap", "py-obj"}
+    assert set(completions(answers[0])) == {*COMMANDS, "py-dup", "py-find", "py-gc", "py-heap", "py-obj",
+                                            "py-waste"}
     options = ("--all", "--chars", "--json", "--limit", "--locals")
     assert set(completions(answers[1])) == {f"py-bt {one}" for one in options}
     assert set(completions(answers[2])) == {"py-bt --limit", "py-bt --locals"}

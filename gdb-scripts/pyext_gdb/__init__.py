@@ -6,7 +6,7 @@ Nothing here knows how CPython works; nothing in the library knows GDB.
 from . import command, native, parameters, session
 
 # Importing a family declares its commands.
-from .commands import duplicates, find, frames, gc, heap, info, objects, printing, threads  # noqa: F401
+from .commands import duplicates, find, frames, gc, heap, info, objects, printing, threads, waste  # noqa: F401
 
 
 def load(here):

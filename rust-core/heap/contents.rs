@@ -157,7 +157,7 @@ impl<'a> Beyond<'a> {
 }
 
 /// The target's memory past the page cache.
-fn source<'a>(bulk: Option<&'a Arc<dyn Bulk>>, memory: &'a Cache) -> &'a dyn Source {
+pub(super) fn source<'a>(bulk: Option<&'a Arc<dyn Bulk>>, memory: &'a Cache) -> &'a dyn Source {
     match bulk {
         Some(bulk) => &**bulk,
         None => memory,
@@ -209,7 +209,7 @@ pub struct Texts<'a> {
 }
 
 /// A field of an object of which `bytes` are the first.
-fn field(bytes: &[u8], slot: &Slot) -> Option<u64> {
+pub(super) fn field(bytes: &[u8], slot: &Slot) -> Option<u64> {
     let field = slot.field?;
     Some(field.of(uint(bytes, field.offset as usize, field.bytes())?))
 }

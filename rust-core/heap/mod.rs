@@ -1,8 +1,9 @@
 //! All objects of the target, whether the garbage collector knows them or not.
 //!
 //! [`pools`] finds where small objects are, [`scan`] which they are, [`types`] and [`sizes`] what of,
-//! [`own_sizeof`] whose size is not known exactly, [`owners`] whose attributes a dict holds. [`one`] and [`contents`] look at single objects of a
-//! census and into many of them.
+//! [`own_sizeof`] whose size is not known exactly, [`owners`] whose attributes a dict holds. [`one`] and [`contents`]
+//! look at single objects of a census and into many of them; [`waste`] and [`slots`] ask what of their memory nobody
+//! needs. [`edges`] tells which object refers to which, with the numbers of [`index`].
 
 pub mod check;
 pub mod contents;
@@ -19,10 +20,12 @@ pub mod pools;
 mod roots;
 pub mod scan;
 pub mod sizes;
+pub mod slots;
 mod tables;
 pub mod troubles;
 pub mod types;
 mod walk;
+pub mod waste;
 mod window;
 
 use crate::allocators::pymalloc::OVERHEAD;

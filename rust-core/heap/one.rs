@@ -50,19 +50,23 @@ impl Census {
 
     /// The block of the object at `addr` of the type with number `id`; `None` if it is not known.
     pub fn block(&self, objects: &Objects, addr: Addr, id: TypeId) -> Option<Block> {
-        let before = u64::from(self.info(id)?.before);
-        if let Some((_, pool)) = self.pool(addr) {
-            let size = u64::from(pool.size);
-            let at = addr.0.checked_sub(before)?.checked_sub(pool.addr + OVERHEAD as u64)?;
-            let addr = Addr(pool.addr + OVERHEAD as u64 + at / size * size);
-            return Some(Block { addr, size, pool: true });
-        }
         let info = self.info(id)?;
-        let start = addr - before;
-        if objects.layout.rules.python2 && info.basicsize == NUMBER && before == 0 && info.itemsize == 0 {
+        let start = addr - u64::from(info.before);
+        let number = info.basicsize == NUMBER && info.before == 0 && info.itemsize == 0;
+        if objects.layout.rules.python2 && number && self.pool(start).is_none() {
             return Some(Block { addr: start, size: NUMBER, pool: false });
         }
-        chunk(objects, start).map(|size| Block { addr: start, size, pool: false })
+        self.memory(objects, start)
+    }
+
+    /// The block of memory that begins at `addr`, whatever is in it; of a pool also one that `addr` lies in.
+    pub fn memory(&self, objects: &Objects, addr: Addr) -> Option<Block> {
+        if let Some((_, pool)) = self.pool(addr) {
+            let size = u64::from(pool.size);
+            let first = pool.addr + OVERHEAD as u64;
+            return Some(Block { addr: Addr(first + addr.0.checked_sub(first)? / size * size), size, pool: true });
+        }
+        chunk(objects, addr).map(|size| Block { addr, size, pool: false })
     }
 
     /// The pool that `addr` lies in.

@@ -236,11 +236,21 @@ pub const HEAD: usize = 40;
 const CACHE_ENTRY: u64 = 32;
 
 /// Bytes of an entry of a set (`setentry`), and of an entry of a dict with its hash.
-const SET_ENTRY: u64 = 16;
-const DICT_ENTRY: u64 = 24;
+pub(super) const SET_ENTRY: u64 = 16;
+pub(super) const DICT_ENTRY: u64 = 24;
 
 /// Sizes in hostile memory are claims: what an object can claim to have.
 pub(super) const MOST: u64 = 1 << 46;
+
+/// Bytes of an index in a table of keys with so many slots.
+pub(super) fn index_width(slots: u64) -> u64 {
+    match slots {
+        0..=0xff => 1,
+        0x100..=0xffff => 2,
+        0x1_0000..=0xffff_ffff => 4,
+        _ => 8,
+    }
+}
 
 impl Sizes {
     /// Those of this build. A field that it does not have reads as 0.
@@ -545,13 +555,7 @@ impl Sizes {
                 if !slots.is_power_of_two() || slots > 1 << 40 {
                     return 0;
                 }
-                let width = match slots {
-                    0..=0xff => 1,
-                    0x100..=0xffff => 2,
-                    0x1_0000..=0xffff_ffff => 4,
-                    _ => 8,
-                };
-                (slots, slots * width, true)
+                (slots, slots * index_width(slots), true)
             }
         };
         // USABLE_FRACTION of Objects/dictobject.c.

@@ -7,10 +7,14 @@ use crate::bytes::Addr;
 use crate::error::{Error, Result};
 use crate::layout::InstanceDict;
 
-/// Where attributes live.
-enum Place {
+/// Where the attributes of one instance are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storage {
+    /// In this dict.
     Dict(Addr),
+    /// In these values, without a dict.
     Values(Addr),
+    /// It has none.
     Nowhere,
 }
 
@@ -20,48 +24,52 @@ impl Objects {
     /// # Errors
     /// [`Error::Corrupt`], [`Error::Fault`].
     pub fn attributes_each(&self, addr: Addr, ty: &Type, f: &mut dyn FnMut(Addr, Addr) -> bool) -> Result<()> {
-        match self.place(addr, ty)? {
-            Place::Dict(dict) => {
+        match self.storage(addr, ty)? {
+            Storage::Dict(dict) => {
                 if self.type_of(dict)?.kind != Kind::Dict {
                     return Err(Error::Corrupt { what: "an instance dict", addr: dict });
                 }
                 self.dict_each(dict, f)
             }
-            Place::Values(values) => {
+            Storage::Values(values) => {
                 let keys = self.pointer(ty.addr, &self.layout.heap_type.ht_cached_keys)?;
                 self.split_each(&self.keys(keys)?, values, f)
             }
-            Place::Nowhere => Ok(()),
+            Storage::Nowhere => Ok(()),
         }
     }
 
     /// Whether the object at `addr` has a place for attributes, filled or not.
     pub fn has_attributes(&self, addr: Addr, ty: &Type) -> bool {
         ty.managed_dict() && self.layout.rules.attributes_always
-            || self.place(addr, ty).is_ok_and(|place| !matches!(place, Place::Nowhere))
+            || self.storage(addr, ty).is_ok_and(|place| !matches!(place, Storage::Nowhere))
     }
 
-    fn place(&self, addr: Addr, ty: &Type) -> Result<Place> {
-        let as_dict = |dict: Addr| dict.non_null().map_or(Place::Nowhere, Place::Dict);
+    /// Where the attributes of the object at `addr` are.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::Fault`].
+    pub fn storage(&self, addr: Addr, ty: &Type) -> Result<Storage> {
+        let as_dict = |dict: Addr| dict.non_null().map_or(Storage::Nowhere, Storage::Dict);
         if ty.managed_dict() {
             return match self.layout.rules.attributes {
                 InstanceDict::Offset => self.offset_dict(addr, ty).map(as_dict),
                 InstanceDict::Words311 => Ok(match self.memory.pointer(addr - 32)?.non_null() {
-                    Some(values) => Place::Values(values),
+                    Some(values) => Storage::Values(values),
                     None => as_dict(self.memory.pointer(addr - 24)?),
                 }),
                 InstanceDict::Word312 => {
                     let word = self.memory.pointer(addr - 24)?;
-                    Ok(if word.0 & 1 != 0 { Place::Values(word + 1) } else { as_dict(word) })
+                    Ok(if word.0 & 1 != 0 { Storage::Values(word + 1) } else { as_dict(word) })
                 }
                 InstanceDict::Inline { words_before } => {
                     let dict = self.memory.pointer(addr - words_before * 8)?;
                     if dict.is_null() && ty.inline_values() {
                         let values = addr + ty.basicsize;
                         return Ok(if self.uint(values, &self.layout.values.valid)? != 0 {
-                            Place::Values(values)
+                            Storage::Values(values)
                         } else {
-                            Place::Nowhere
+                            Storage::Nowhere
                         });
                     }
                     Ok(as_dict(dict))
@@ -94,9 +102,9 @@ impl Objects {
 
     /// `__dict__` of an instance: the dict, or one that Python would make of the attributes.
     pub(super) fn instance_dict(&self, addr: Addr, ty: &Type) -> Result<Attribute> {
-        Ok(match self.place(addr, ty)? {
-            Place::Dict(dict) => Value::Object(dict).into(),
-            Place::Values(_) | Place::Nowhere => Value::Namespace(addr).into(),
+        Ok(match self.storage(addr, ty)? {
+            Storage::Dict(dict) => Value::Object(dict).into(),
+            Storage::Values(_) | Storage::Nowhere => Value::Namespace(addr).into(),
         })
     }
 }

@@ -44,6 +44,7 @@ use std::rc::Rc;
 /// Type flags of CPython (`Include/object.h`).
 pub(crate) mod flag {
     pub const INLINE_VALUES: u64 = 1 << 2;
+    pub const MANAGED_WEAKREF: u64 = 1 << 3;
     pub const MANAGED_DICT: u64 = 1 << 4;
     pub const HEAPTYPE: u64 = 1 << 9;
     pub const READY: u64 = 1 << 12;
@@ -78,7 +79,8 @@ pub struct Type {
     pub dictoffset: i64,
     /// `tp_base`.
     pub base: Option<Addr>,
-    flags: u64,
+    /// `tp_flags`.
+    pub flags: u64,
 }
 
 impl Type {

@@ -12,3 +12,4 @@ pub mod object;
 pub mod paint;
 pub mod stock;
 pub mod text;
+pub mod waste;

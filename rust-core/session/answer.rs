@@ -46,6 +46,7 @@ pub fn answer(attached: &Attached, request: &Request) -> Result<Response> {
         Command::Find => super::find::find(attached, request),
         Command::Object => super::object::object(attached, request),
         Command::Dup => super::duplicates::duplicates(attached, request),
+        Command::Waste => super::waste::waste(attached, request),
         Command::Files => Ok(Response { data: serde_json::json!(attached.mapped_files()), ..Response::default() }),
         Command::Value => Ok(super::value::value(attached, request)),
         Command::Types => Ok(super::value::types(request)),

@@ -20,6 +20,7 @@ mod steps;
 mod stock;
 mod unreadable;
 mod value;
+mod waste;
 
 pub use attach::{Attached, Description};
 pub use request::{By, Command, Need, Options, Request, Response, Selection, Sort, Thread};

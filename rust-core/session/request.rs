@@ -40,6 +40,8 @@ pub enum Command {
     Object,
     /// `py-dup`.
     Dup,
+    /// `py-waste`.
+    Waste,
     /// The files that the target maps, and where they are here: for `py-info --collect`.
     Files,
     /// The text of a value at an address, for pretty-printers.
@@ -97,7 +99,7 @@ pub struct Options {
     pub sort: Sort,
     /// `py-heap`: rows to leave out before the first.
     pub skip: usize,
-    /// `py-find`, `py-dup`: the name of a type. `py-heap`: a regular expression of names.
+    /// `py-find`, `py-dup`: the name of a type. `py-heap`, `py-waste`: a regular expression of names.
     #[serde(rename = "type")]
     pub type_name: Option<String>,
     /// `py-find`: subclasses too.
