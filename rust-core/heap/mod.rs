@@ -2,7 +2,7 @@
 //!
 //! [`pools`] finds where small objects are, [`scan`] which they are, [`types`] and [`sizes`] what of,
 //! [`own_sizeof`] whose size is not known exactly, [`owners`] whose attributes a dict holds. [`one`] and [`contents`]
-//! look at single objects of a census and into many of them; [`waste`] and [`slots`] ask what of their memory nobody
+//! look at single objects of a census and into many of them; [`owned`] follows them to memory elsewhere; [`waste`] and [`slots`] ask what of their memory nobody
 //! needs. [`edges`] tells which object refers to which, with the numbers of [`index`].
 
 pub mod check;
@@ -15,6 +15,7 @@ mod holders;
 pub mod index;
 pub mod one;
 pub mod own_sizeof;
+pub mod owned;
 pub mod owners;
 pub mod pools;
 mod roots;

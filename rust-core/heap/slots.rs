@@ -165,7 +165,8 @@ impl Texts<'_> {
         }
         let is_text = self.objects.type_of(key).is_ok_and(|ty| ty.exact && matches!(ty.kind, Kind::Str | Kind::Str2));
         let name = self.objects.name(key).ok().filter(|_| is_text);
-        let name = name.filter(|name| {
+        // Names such as __doc__ are those of class variables.
+        let name = name.filter(|name| !(name.starts_with("__") && name.ends_with("__"))).filter(|name| {
             !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(|c| c == '_' || c.is_alphanumeric())
         });
         let name = name.map(Rc::from);
@@ -212,7 +213,7 @@ fn fixed(objects: &Objects, info: &Info) -> Option<(Rc<Type>, u64)> {
 }
 
 /// Whether a class was made by a `class` statement, or by a call of `type`: its name is that of its `ht_name`.
-fn is_written(objects: &Objects, ty: &Type) -> bool {
+pub(super) fn is_written(objects: &Objects, ty: &Type) -> bool {
     let layout = &objects.layout;
     let name = || -> Result<bool> {
         let name = objects.pointer(ty.addr, &layout.ty.tp_name)?;
@@ -261,7 +262,7 @@ fn cost(objects: &Objects, census: &Census, addr: Addr, id: TypeId, ty: &Type) -
 }
 
 /// Where the block begins that values are in which are not in their object.
-fn values_block(objects: &Objects, values: Addr) -> Result<Addr> {
+pub(super) fn values_block(objects: &Objects, values: Addr) -> Result<Addr> {
     let layout = &objects.layout;
     if layout.rules.values_in_key_order || layout.values.capacity.exists() {
         return Ok(values);

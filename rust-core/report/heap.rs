@@ -21,6 +21,12 @@ pub struct Row {
     pub size_decoded: bool,
     /// Bytes of the memory blocks that they are in.
     pub allocated: u64,
+    /// Bytes of the blocks of tables that they have alone, where that was asked for.
+    pub tables: Option<u64>,
+    /// Bytes of `allocated` that count as another object's `native`.
+    pub lent: Option<u64>,
+    /// Bytes that they have outside of Python's objects.
+    pub native: Option<u64>,
     /// How many of them are in the garbage collector's lists.
     pub tracked: u64,
 }
@@ -61,8 +67,22 @@ fn title(by: &str) -> &'static str {
     }
 }
 
-/// `py-heap` as guppy's table: `limit` rows after the first `skip`.
-pub fn partition(answer: &Partition, skip: usize, limit: usize, paint: &Paint) -> String {
+impl Row {
+    /// Bytes of all blocks for Python's objects: their own, and their tables'.
+    fn blocks(&self) -> u64 {
+        self.allocated.saturating_add(self.tables.unwrap_or(0)).saturating_sub(self.lent.unwrap_or(0))
+    }
+}
+
+/// `py-heap` as guppy's table: `limit` rows after the first `skip`, with columns for what is `allocated` and
+/// what is `native`.
+pub fn partition(
+    answer: &Partition,
+    (allocated, native): (bool, bool),
+    skip: usize,
+    limit: usize,
+    paint: &Paint,
+) -> String {
     let mut out = String::new();
     let Partition { objects, bytes, rows, .. } = answer;
     if skip == 0 {
@@ -70,11 +90,17 @@ pub fn partition(answer: &Partition, skip: usize, limit: usize, paint: &Paint) -
     }
     let shown = rows.iter().enumerate().skip(skip).take(limit);
     let mut cumulative = rows.iter().take(skip).fold(0u64, |sum, row| sum.saturating_add(row.size));
-    let mut lines: Vec<[String; 8]> =
-        vec![["Index", "Count", "%", "Size", "%", "Cumulative", "%", title(answer.by)].map(str::to_owned)];
+    let with = |mut cells: Vec<String>, (blocks, outside): (String, String), kind: String| {
+        cells.extend(allocated.then_some(blocks));
+        cells.extend(native.then_some(outside));
+        cells.push(kind);
+        cells
+    };
+    let columns = ["Index", "Count", "%", "Size", "%", "Cumulative", "%"].map(str::to_owned).to_vec();
+    let mut lines = vec![with(columns, ("Allocated".to_owned(), "Native".to_owned()), title(answer.by).to_owned())];
     for (i, row) in shown {
         cumulative = cumulative.saturating_add(row.size);
-        lines.push([
+        let cells = vec![
             i.to_string(),
             row.count.to_string(),
             percent(row.count, *objects).to_string(),
@@ -82,17 +108,19 @@ pub fn partition(answer: &Partition, skip: usize, limit: usize, paint: &Paint) -
             percent(row.size, *bytes).to_string(),
             cumulative.to_string(),
             percent(cumulative, *bytes).to_string(),
-            plain(&row.kind),
-        ]);
+        ];
+        let more = (row.blocks().to_string(), row.native.unwrap_or(0).to_string());
+        lines.push(with(cells, more, plain(&row.kind)));
     }
-    let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..7).map(|column| width(column).max([6, 6, 3, 8, 3, 10, 3][column])).collect();
+    let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(String::len).max().unwrap_or(0);
+    let columns = [6, 6, 3, 8, 3, 10, 3, 9, 9].into_iter().take(7 + usize::from(allocated) + usize::from(native));
+    let widths: Vec<usize> = columns.enumerate().map(|(column, least)| width(column).max(least)).collect();
     for (i, line) in lines.iter().enumerate() {
         let mut text = String::new();
         for (cell, width) in line.iter().zip(&widths) {
             let _ = write!(text, "{cell:>width$} ");
         }
-        text.push_str(&line[7]);
+        text.push_str(line.last().map_or("", String::as_str));
         let _ = if i == 0 { writeln!(out, "{}", paint.title(&text)) } else { writeln!(out, "{text}") };
     }
     let end = skip.saturating_add(limit);

@@ -58,7 +58,9 @@ pub fn heap(attached: &Attached, request: &Request) -> Result<Response> {
         diagnostics: attached.remarks(&stopped, &remarks),
     };
     let limit = options.limit.unwrap_or(ROWS);
-    Ok(request.respond(&answer, |answer| partition(answer, options.skip, limit, &request.paint)))
+    Ok(request.respond(&answer, |answer| {
+        partition(answer, (options.allocated, options.native), options.skip, limit, &request.paint)
+    }))
 }
 
 /// A remark on the kinds whose sizes are not all that `sys.getsizeof` says.
@@ -85,6 +87,11 @@ fn merged(rows: impl IntoIterator<Item = Row>) -> Vec<Row> {
                 sum.size_decoded &= row.size_decoded;
                 sum.size = sum.size.saturating_add(row.size);
                 sum.allocated += row.allocated;
+                for (sum, more) in
+                    [(&mut sum.tables, row.tables), (&mut sum.lent, row.lent), (&mut sum.native, row.native)]
+                {
+                    *sum = sum.zip(more).map(|(sum, more)| sum.saturating_add(more));
+                }
                 sum.tracked += row.tracked;
             }
         }

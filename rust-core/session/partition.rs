@@ -6,10 +6,11 @@ use super::object;
 use super::request::{By, Request};
 use crate::bytes::Addr;
 use crate::diag::Diagnostics;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::heap::Census;
 use crate::heap::groups::REST;
 use crate::heap::own_sizeof::OwnSizeofs;
+use crate::heap::owned::{self, Owned};
 use crate::heap::scan::Tally;
 use crate::heap::types::Info;
 use crate::objects::Objects;
@@ -38,8 +39,14 @@ pub(super) fn parts(
 ) -> Result<Vec<Part>> {
     let objects = &attached.objects;
     let census = stopped.census(objects)?;
-    let mut parts = Parts { kinds: Kinds::new(objects), census, all: Vec::new() };
     let by = request.options.by;
+    let with_tables = request.options.allocated || request.options.native;
+    if with_tables && (!matches!(by, By::Type | By::Module) || !request.options.of.is_empty()) {
+        let what = "--allocated and --native go with --by type and --by module, for all objects";
+        return Err(Error::User(what.to_owned()));
+    }
+    let owned = if with_tables { owned::find(objects, census)? } else { Vec::new() };
+    let mut parts = Parts { kinds: Kinds::new(objects), census, owned, all: Vec::new() };
     if !request.options.of.is_empty() {
         parts.named(attached, request, stopped, remarks)?;
         return Ok(parts.all);
@@ -91,6 +98,8 @@ const NO_OWNER: &str = "dict (no owner)";
 struct Parts<'a> {
     kinds: Kinds<'a>,
     census: &'a Census,
+    /// By type number, where it was asked for.
+    owned: Vec<Owned>,
     all: Vec<Part>,
 }
 
@@ -102,7 +111,8 @@ impl Parts<'_> {
 
     fn push(&mut self, kind: String, tally: &Tally, size_decoded: bool, key: Option<String>) {
         let Tally { count, size, allocated, tracked } = *tally;
-        self.all.push(Part { row: Row { kind, count, size, size_decoded, allocated, tracked }, key });
+        let row = Row { kind, count, size, size_decoded, allocated, tracked, ..Row::default() };
+        self.all.push(Part { row, key });
     }
 
     /// The kind of dicts of objects of a type.
@@ -113,10 +123,14 @@ impl Parts<'_> {
     /// Every type; by kind, of dicts each type of owner.
     fn types(&mut self, by: By) {
         let census = self.census;
-        for (info, tally) in census.types.iter().filter(|(_, tally)| tally.count > 0) {
+        for (i, (info, tally)) in census.types.iter().enumerate().filter(|(_, (_, tally))| tally.count > 0) {
             if !(by == By::Kind && info.is_dict) {
                 let key = (by == By::Module).then(|| module(&self.kinds.of(info).0));
                 self.add(info, tally, key);
+                if let (Some(Owned { tables, native, lent }), Some(part)) = (self.owned.get(i), self.all.last_mut()) {
+                    let row = &mut part.row;
+                    (row.tables, row.native, row.lent) = (Some(*tables), Some(*native), Some(*lent));
+                }
                 continue;
             }
             let mut rest = *tally;

@@ -97,6 +97,10 @@ pub struct Options {
     pub of: Vec<Which>,
     /// `py-heap`: how the rows are sorted.
     pub sort: Sort,
+    /// `py-heap`: the bytes of blocks, those of tables included.
+    pub allocated: bool,
+    /// `py-heap`: the bytes outside of Python's objects.
+    pub native: bool,
     /// `py-heap`: rows to leave out before the first.
     pub skip: usize,
     /// `py-find`, `py-dup`: the name of a type. `py-heap`, `py-waste`: a regular expression of names.

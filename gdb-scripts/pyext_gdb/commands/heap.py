@@ -10,8 +10,7 @@ BY = option(
     "--by",
     choices=["kind", "type", "module", "size", "generation"],
     metavar="WHAT",
-    default="kind",
-    help="what a row is: kind (type; of dicts, whose they are), type, module, size or generation",
+    help="what a row is: kind (a type, and of dicts whose they are: where nothing is typed), type, module, size, generation",
 )
 OF = option("--of", metavar="EXPR,...", help="only these objects, named as in py-obj")
 SORT = option(
@@ -22,12 +21,23 @@ CHECK = option(
     "--check", action="store_true", help="compare the references found with the reference counts instead"
 )
 TYPE = option("--type", metavar="REGEX", help="only kinds whose name has a match, such as ^__main__\\.")
+ALLOCATED = option(
+    "--allocated", action="store_true", help="with the bytes of their blocks and of the tables that are theirs alone"
+)
+NATIVE = option(
+    "--native", action="store_true", help="with the bytes that they have outside: buffers, deque blocks, memory maps"
+)
 
 #: What was shown last, for `py-heap more`.
 _last = {}
 
 
-@command("py-heap", [BY, SORT, ROWS, TYPE, OF, CHECK, JSON], rest="[more]", complete=lambda _text: ["more"])
+@command(
+    "py-heap",
+    [BY, SORT, ROWS, TYPE, OF, ALLOCATED, NATIVE, CHECK, JSON],
+    rest="[more]",
+    complete=lambda _text: ["more"],
+)
 def py_heap(rest, check, **options):
     """Count all objects of the process by kind, and their sizes as sys.getsizeof has them.
 
@@ -45,6 +55,8 @@ def py_heap(rest, check, **options):
     if rest == "more" and not _last:
         raise gdb.GdbError("py-heap more: no table was shown. Type: py-heap")
     if rest == "":
+        # What tables take is known by type.
+        options["by"] = options["by"] or ("type" if options["allocated"] or options["native"] else "kind")
         options["of"] = [which(one) for one in words.parts(options["of"] or "")]
         _last.clear()
         _last.update(options, skip=0)

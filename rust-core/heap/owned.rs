@@ -1,0 +1,238 @@
+//! What objects have beside their own blocks, and nobody else has.
+//!
+//! *Tables* hold references of lists, dicts, sets, classes and instances, and other forms of a string's text.
+//! *Native* is raw memory behind objects: the bytes of a bytearray or an array, a deque's blocks, a mapping.
+//! Both are counted in whole blocks, a mapping by its length. Each byte is counted once: keys that instances
+//! share are their class's, and the `bytes` in which a bytearray of 3.15 has its own count as the bytearray's.
+
+use super::Census;
+use super::contents::{Seen, field};
+use super::sizes::{DICT_ENTRY, MOST, Rule};
+use super::slots::{is_written, values_block};
+use super::types::Info;
+use crate::bytes::{Addr, word};
+use crate::error::Result;
+use crate::layout::own_sizes::Term;
+use crate::layout::{DictKeys, InstanceDict, Slot};
+use crate::objects::{Objects, flag};
+use crate::process::maps;
+
+/// What the objects of one type have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Owned {
+    /// Bytes of the blocks of tables.
+    pub tables: u64,
+    /// Bytes of raw memory.
+    pub native: u64,
+    /// Bytes of these objects' own blocks that count as another object's native memory.
+    pub lent: u64,
+}
+
+/// What there is to look at in the objects of one type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    Nothing,
+    List,
+    Dict,
+    OrderedDict,
+    Set,
+    Bytearray,
+    Str,
+    Unicode2,
+    Class,
+    /// Values apart from the instance (3.11, 3.12).
+    Instance,
+    Array,
+    /// Where its length and `leftindex` are, items in a block, and whether spare blocks belong to it.
+    Deque {
+        len: u16,
+        first: u16,
+        each: u16,
+        spare: bool,
+    },
+    Mapping,
+    Ndarray,
+}
+
+/// Where `ob_item` of `array.array` is behind `PyObject`, and `numfreeblocks` of a deque that has spare blocks.
+const ARRAY_ITEMS: u64 = 8;
+const SPARE_BLOCKS: u64 = 56;
+/// Bytes of a deque with spare blocks behind `PyObject` (3.11).
+const WITH_SPARE: u16 = 200;
+/// `NPY_ARRAY_OWNDATA`.
+const OWNDATA: u64 = 4;
+
+/// By type number, what all objects have.
+///
+/// # Errors
+/// [`crate::error::Error::Interrupted`].
+pub fn find(objects: &Objects, census: &Census) -> Result<Vec<Owned>> {
+    let whats: Vec<What> = census.types.iter().map(|(info, _)| what(objects, info)).collect();
+    let wanted: Vec<bool> = whats.iter().map(|what| *what != What::Nothing).collect();
+    let mut all = vec![Owned::default(); whats.len()];
+    let mut lent = Vec::new();
+    let owner = Owner { objects, census };
+    let mut looked_at = 0u64;
+    census.read_each(objects, &wanted, &mut |seen| {
+        looked_at += 1;
+        if looked_at.is_multiple_of(1 << 12) && objects.memory.poll().is_err() {
+            return false;
+        }
+        let place = usize::from(seen.id);
+        if let (Some(what), Some(sum)) = (whats.get(place), all.get_mut(place)) {
+            // What cannot be read has nothing.
+            let one = owner.look(*what, seen, &mut lent).unwrap_or_default();
+            sum.tables = sum.tables.saturating_add(one.tables);
+            sum.native = sum.native.saturating_add(one.native);
+        }
+        true
+    })?;
+    objects.memory.poll()?;
+    for addr in lent {
+        let Some(id) = census.find(addr) else { continue };
+        if let (Some(block), Some(sum)) = (census.block(objects, addr, id), all.get_mut(usize::from(id))) {
+            sum.lent = sum.lent.saturating_add(block.size);
+        }
+    }
+    Ok(all)
+}
+
+fn what(objects: &Objects, info: &Info) -> What {
+    let rules = &objects.layout.rules;
+    match info.rule {
+        Rule::List => What::List,
+        Rule::Dict => What::Dict,
+        Rule::OrderedDict => What::OrderedDict,
+        Rule::Set => What::Set,
+        Rule::Bytearray => What::Bytearray,
+        Rule::Str => What::Str,
+        Rule::Unicode2 => What::Unicode2,
+        Rule::Type => What::Class,
+        Rule::Own(own) => match own.terms {
+            [Term::Array { .. }] => What::Array,
+            [Term::Blocks { len, first, each }] => {
+                What::Deque { len: *len, first: *first, each: *each, spare: own.size == WITH_SPARE }
+            }
+            _ => What::Nothing,
+        },
+        _ => {
+            let apart = matches!(rules.attributes, InstanceDict::Words311 | InstanceDict::Word312);
+            let Ok(ty) = objects.type_at(Addr(info.addr)) else { return What::Nothing };
+            match ty.tp_name.as_str() {
+                "mmap.mmap" if !is_written(objects, &ty) => What::Mapping,
+                "numpy.ndarray" if !is_written(objects, &ty) => What::Ndarray,
+                _ if apart && info.flags & flag::MANAGED_DICT != 0 => What::Instance,
+                _ => What::Nothing,
+            }
+        }
+    }
+}
+
+struct Owner<'a> {
+    objects: &'a Objects,
+    census: &'a Census,
+}
+
+impl Owner<'_> {
+    /// Bytes of the block at `addr`; none at the null pointer.
+    fn block(&self, addr: u64) -> u64 {
+        if addr == 0 { 0 } else { self.census.memory(self.objects, Addr(addr)).map_or(0, |block| block.size) }
+    }
+
+    fn look(&self, what: What, seen: &Seen<'_>, lent: &mut Vec<Addr>) -> Option<Owned> {
+        let layout = &self.objects.layout;
+        let header = layout.object.size.at().ok()?;
+        let at = |offset: u64| word(seen.bytes, usize::try_from(header + offset).ok()?);
+        let get = |slot: &Slot| field(seen.bytes, slot);
+        let tables = |tables: u64| Some(Owned { tables, ..Owned::default() });
+        let native = |native: u64| Some(Owned { native, ..Owned::default() });
+        // What is in the object itself while it is small.
+        let apart = |pointer: u64, small: u64| if pointer == (seen.addr + small).0 { 0 } else { self.block(pointer) };
+        match what {
+            What::Nothing => None,
+            What::List => tables(self.block(get(&layout.list.ob_item)?)),
+            What::Set => tables(apart(get(&layout.set.table)?, layout.set.smalltable.at().ok()?)),
+            What::Dict => tables(self.dict(seen)?),
+            What::OrderedDict => {
+                let nodes =
+                    self.block(get(&layout.odict.od_first)?).saturating_mul(get(&layout.dict.ma_used)?.min(MOST));
+                // od_first, od_last, od_fast_nodes
+                let fast = word(seen.bytes, layout.odict.od_first.at().ok()? as usize + 16)?;
+                tables(self.dict(seen)?.saturating_add(nodes.min(MOST)).saturating_add(self.block(fast)))
+            }
+            What::Bytearray if layout.rules.bytearray_of_bytes => {
+                if get(&layout.bytearray.ob_alloc)? == 0 {
+                    return None;
+                }
+                let bytes = Addr(get(&layout.bytearray.ob_bytes)?) - layout.bytes.ob_sval.at().ok()?;
+                lent.push(bytes);
+                native(self.block(bytes.0))
+            }
+            What::Bytearray => native(self.block(get(&layout.bytearray.ob_bytes)?)),
+            What::Str if get(&layout.ascii.compact)? == 0 => tables(self.block(get(&layout.unicode2.data)?)),
+            What::Str if get(&layout.ascii.ascii)? != 0 => None,
+            What::Str => tables(apart(get(&layout.compact.utf8)?, layout.compact.size.at().ok()?)),
+            What::Unicode2 => tables(self.block(get(&layout.unicode2.str)?)),
+            What::Class => {
+                let flags = get(&layout.ty.tp_flags)?;
+                let keys = if flags & flag::HEAPTYPE == 0 { 0 } else { get(&layout.heap_type.ht_cached_keys)? };
+                tables(self.block(keys))
+            }
+            What::Instance => {
+                let values = match layout.rules.attributes {
+                    InstanceDict::Words311 => self.objects.memory.pointer(seen.addr - 32).ok()?,
+                    // A dict, or values with the low bit set.
+                    _ => match self.objects.memory.pointer(seen.addr - 24).ok()? {
+                        word if word.0 & 1 != 0 => word + 1,
+                        _ => return None,
+                    },
+                };
+                tables(self.block(values_block(self.objects, values.non_null()?).ok()?.0))
+            }
+            What::Array => native(self.block(at(ARRAY_ITEMS)?)),
+            What::Deque { len, first, each, spare } => {
+                let slots = at(u64::from(first))?.min(MOST) + at(u64::from(len))?.min(MOST);
+                let spare = if spare { at(SPARE_BLOCKS)?.min(16) } else { 0 };
+                // leftblock, rightblock, leftindex
+                let block = self.block(at(u64::from(first).checked_sub(16)?)?);
+                native(block.saturating_mul(slots.div_ceil(u64::from(each)) + spare).min(MOST))
+            }
+            What::Mapping => {
+                let (data, size) = (at(0)?, at(8)?);
+                let region = maps::find(self.objects.memory.regions(), data)?;
+                // A length is a claim. Mappings next to each other may be shown as one, or one as several.
+                (region.start <= data && size < MOST).then_some(Owned { native: size, ..Owned::default() })
+            }
+            What::Ndarray => {
+                // data; nd; dimensions; strides; base; descr; flags.
+                let own = at(32)? == 0 && at(48)? & OWNDATA != 0;
+                native(if own { self.block(at(0)?) } else { 0 })
+            }
+        }
+    }
+
+    /// The tables of a dict.
+    fn dict(&self, seen: &Seen<'_>) -> Option<u64> {
+        let layout = &self.objects.layout;
+        let fields = &layout.dict;
+        if layout.rules.keys == DictKeys::OpenTable {
+            let table = field(seen.bytes, &fields.ma_table)?;
+            let small = fields.size.at().ok()?.checked_sub(8 * DICT_ENTRY)?;
+            return Some(if table == (seen.addr + small).0 { 0 } else { self.block(table) });
+        }
+        let keys = Addr(field(seen.bytes, &fields.ma_keys)?);
+        let own = self.objects.uint(keys, &layout.keys.dk_refcnt).is_ok_and(|count| count == 1);
+        let mut bytes = if own { self.block(keys.0) } else { 0 };
+        if let Some(values) = Addr(field(seen.bytes, &fields.ma_values)?).non_null() {
+            // capacity, size, embedded, valid: since 3.13 values can be in the instance.
+            let embedded = match layout.values.valid.at() {
+                Ok(valid) => self.objects.memory.uint(values + valid - 1, 1).ok()? != 0,
+                Err(_) => false,
+            };
+            if !embedded {
+                bytes = bytes.saturating_add(self.block(values_block(self.objects, values).ok()?.0));
+            }
+        }
+        Some(bytes)
+    }
+}
