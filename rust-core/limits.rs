@@ -122,6 +122,8 @@ pub const LONG_BYTES: usize = 1 << 38;
 pub const FIND_ENTRIES: usize = 1 << 34;
 /// Objects, or rows, that a search shows at most.
 pub const FOUND: usize = 1 << 16;
+/// Bytes of what a snapshot of a heap says before its objects: some 100 for each type.
+pub const SNAPSHOT_HEAD: u64 = 64 << 20;
 /// Bytes that a compiled regular expression may take.
 pub const REGEX: usize = 4 << 20;
 /// Bytes that `tp_basicsize` and `tp_itemsize` may say.

@@ -3,6 +3,8 @@
 import argparse
 import collections
 import locale
+import os
+import re
 import shlex
 
 import gdb
@@ -37,6 +39,13 @@ def characters(text):
     if value < 0:
         raise ValueError(text)
     return min(value, 1 << 30) or 1 << 30
+
+
+def path(text):
+    """A file's name, for argparse, as it is for GDB: `~` is the home directory, and names are relative to `pwd`."""
+    if not text:
+        raise ValueError(text)
+    return os.path.abspath(os.path.expanduser(text))
 
 
 CHARS = option(

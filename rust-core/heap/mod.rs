@@ -2,8 +2,9 @@
 //!
 //! [`pools`] finds where small objects are, [`scan`] which they are, [`types`] and [`sizes`] what of,
 //! [`own_sizeof`] whose size is not known exactly, [`owners`] whose attributes a dict holds. [`one`] and [`contents`]
-//! look at single objects of a census and into many of them; [`owned`] follows them to memory elsewhere; [`waste`] and [`slots`] ask what of their memory nobody
-//! needs. [`edges`] tells which object refers to which, with the numbers of [`index`].
+//! look at single objects of a census and into many of them; [`owned`] follows them to memory elsewhere; [`waste`] and
+//! [`slots`] ask what of their memory nobody needs; [`snapshot`] keeps all in a file. [`edges`] tells which object
+//! refers to which, with the numbers of [`index`].
 
 pub mod check;
 pub mod contents;
@@ -22,6 +23,7 @@ mod roots;
 pub mod scan;
 pub mod sizes;
 pub mod slots;
+pub mod snapshot;
 mod tables;
 pub mod troubles;
 pub mod types;
@@ -127,6 +129,21 @@ impl Census {
                 return;
             }
         }
+    }
+
+    /// Every object in address order, with its type.
+    pub fn in_order(&self) -> impl Iterator<Item = (Addr, TypeId)> + '_ {
+        let of = move |(window, pool): (&'_ Window, &'_ Pool)| -> Vec<(Addr, TypeId)> {
+            window.objects_of(pool).map(|(block, id)| (self.object_at(pool, block, id), id)).collect()
+        };
+        let pools = self.scanned.windows.iter().flat_map(|window| window.pools.iter().map(move |pool| (window, pool)));
+        let mut pooled = pools.flat_map(of).peekable();
+        let mut loose = self.scanned.loose.iter().map(|(addr, id)| (Addr(*addr), *id)).peekable();
+        std::iter::from_fn(move || match (pooled.peek(), loose.peek()) {
+            (Some(a), Some(b)) if b.0 < a.0 => loose.next(),
+            (Some(_), _) => pooled.next(),
+            _ => loose.next(),
+        })
     }
 
     /// The object in a block of a pool.

@@ -68,6 +68,8 @@ pub struct CoreFile {
     pub has_file_note: bool,
     /// Where the program starts (`AT_ENTRY`): the module there is the program.
     pub entry: Option<u64>,
+    /// The process id, in the process's own pid namespace if the kernel wrote the core.
+    pub pid: Option<i32>,
 }
 
 /// Of the auxiliary vector (`include/uapi/linux/auxvec.h`).
@@ -75,6 +77,9 @@ const AT_ENTRY: u64 = 9;
 
 /// Size of the part of `struct elf_prstatus` before `pr_pid` on x86-64 and aarch64 Linux.
 const PRSTATUS_PID: usize = 32;
+
+/// Where `pr_pid` is in `struct elf_prpsinfo` there.
+const PRPSINFO_PID: usize = 24;
 
 impl CoreFile {
     /// Opens the core at `path` and reads its headers and notes.
@@ -155,6 +160,7 @@ impl CoreFile {
             threads: Vec::new(),
             has_file_note: false,
             entry: None,
+            pid: None,
         };
         for bytes in &notes {
             core.parse_notes(bytes);
@@ -177,6 +183,7 @@ impl CoreFile {
                         self.threads.push(CoreThread { tid: tid as i32 });
                     }
                 }
+                elf::NT_PRPSINFO => self.pid = bytes::uint(content, PRPSINFO_PID, 4).map(|pid| pid as i32),
                 elf::NT_FILE => self.parse_files(content),
                 elf::NT_AUXV => {
                     let mut pairs = content.chunks_exact(16);

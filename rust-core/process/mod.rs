@@ -13,6 +13,7 @@ pub mod host;
 #[allow(unsafe_code)]
 pub mod live;
 pub mod maps;
+pub mod output;
 pub mod workers;
 
 pub use cache::{Cache, Counters};

@@ -37,17 +37,24 @@ pub struct Found {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+/// Objects, one a line.
+pub fn lines(out: &mut String, objects: &[Hit], paint: &Paint) {
+    let width = |f: &dyn Fn(&Hit) -> usize| objects.iter().map(f).max().unwrap_or(0);
+    let types = width(&|hit| hit.type_name.chars().count().min(40));
+    let sizes = width(&|hit| hit.size.to_string().len());
+    let addresses = width(&|hit| hit.address.to_string().len());
+    for Hit { address, type_name, size, value, .. } in objects {
+        let name = plain(type_name);
+        let pad = |width: usize, length: usize| " ".repeat(width.saturating_sub(length));
+        let (after, behind) = (pad(addresses, address.to_string().len()), pad(types, name.chars().count()));
+        let _ = writeln!(out, "{}{after}  {name}{behind}  {size:>sizes$}  {value}", paint.address(address));
+    }
+}
+
 /// `py-find`: one object a line.
 pub fn found(answer: &Found, paint: &Paint) -> String {
     let mut out = String::new();
-    let width = |f: &dyn Fn(&Hit) -> usize| answer.objects.iter().map(f).max().unwrap_or(0);
-    let types = width(&|hit| hit.type_name.chars().count().min(40));
-    let sizes = width(&|hit| hit.size.to_string().len());
-    for Hit { address, type_name, size, value, .. } in &answer.objects {
-        let name = plain(type_name);
-        let pad = " ".repeat(types.saturating_sub(name.chars().count()));
-        let _ = writeln!(out, "{}  {name}{pad}  {size:>sizes$}  {value}", paint.address(address));
-    }
+    lines(&mut out, &answer.objects, paint);
     let (matched, shown) = (answer.matched, answer.objects.len());
     let objects = if matched == 1 { "object matches" } else { "objects match" };
     let _ = if matched > shown as u64 {

@@ -95,7 +95,18 @@ impl Runtime {
     }
 }
 
+/// Where a thread's copy of the stack guard is, from what `pthread_self()` gives on: compilers read it at
+/// `%fs:0x28` (`stack_guard` in glibc's `tcbhead_t`, `canary` in musl's `struct pthread`).
+const STACK_GUARD: u64 = 0x28;
+
 impl Runtime {
+    /// The random number that the program got when it was started: forks of it share it, no other process
+    /// has it. The oldest threads first: cores can lack the stacks of the others.
+    pub fn stack_guard(&self, objects: &Objects) -> Option<u64> {
+        let of = |thread: &Thread| objects.memory.uint(Addr(thread.thread_id) + STACK_GUARD, 8).ok();
+        self.threads.iter().rev().find_map(|thread| of(thread).filter(|guard| *guard != 0))
+    }
+
     /// What `threading` calls the threads, by thread state.
     pub fn thread_names(&self, objects: &Objects, diagnostics: &Diagnostics) -> HashMap<Addr, String> {
         threads::all_names(objects, &self.threads, &self.interpreters, diagnostics)

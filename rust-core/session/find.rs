@@ -119,25 +119,40 @@ pub fn find(attached: &Attached, request: &Request) -> Result<Response> {
         let what = "objects have an attribute whose value only code of the process knows: they do not count";
         remarks.add(format!("{unknown} {what}"), "--attr");
     }
+    let shown = shown(objects, census, &hits, request, &remarks)?;
+    let (seconds, diagnostics) = (start.elapsed().as_secs_f64(), attached.remarks(&stopped, &remarks));
+    let answer = Found { matched, objects: shown, seconds, diagnostics };
+    Ok(request.respond(&answer, |answer| found(answer, &request.paint)))
+}
+
+/// Objects as they are shown, each in a line.
+///
+/// # Errors
+/// [`Error::Interrupted`].
+pub(super) fn shown(
+    objects: &Objects,
+    census: &Census,
+    hits: &[(Addr, TypeId)],
+    request: &Request,
+    remarks: &Diagnostics,
+) -> Result<Vec<Hit>> {
     let chars = request.chars(CHARS);
     let room = Room::new();
     let mut shown = Vec::new();
     for (addr, id) in hits {
         objects.memory.poll()?;
-        let Some(left) = room.left(objects, &remarks) else { break };
-        let repr = objects.repr(addr, chars.min(left), request.style());
+        let Some(left) = room.left(objects, remarks) else { break };
+        let repr = objects.repr(*addr, chars.min(left), request.style());
         room.take(repr.text.len());
         shown.push(Hit {
-            address: addr,
-            type_name: kind_name(objects, addr),
-            size: census.size_of(objects, addr, id),
+            address: *addr,
+            type_name: kind_name(objects, *addr),
+            size: census.size_of(objects, *addr, *id),
             value: repr.text,
             truncated: repr.truncated,
         });
     }
-    let (seconds, diagnostics) = (start.elapsed().as_secs_f64(), attached.remarks(&stopped, &remarks));
-    let answer = Found { matched, objects: shown, seconds, diagnostics };
-    Ok(request.respond(&answer, |answer| found(answer, &request.paint)))
+    Ok(shown)
 }
 
 /// The name of the object's class with its module.

@@ -1,12 +1,15 @@
 //! `py-heap`: from the census to the rows that are shown.
 
 use super::attach::Attached;
+use super::difference::difference;
 use super::partition::{Part, parts};
 use super::pattern::{compile, reason};
 use super::request::{By, Request, Response, Sort};
+use super::snapshot;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::error::{Error, Result};
 use crate::report::heap::{Partition, Row, partition};
+use regex::bytes::Regex;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -21,11 +24,16 @@ const UNDECODED: usize = 20;
 /// # Errors
 /// As [`Census::take`].
 pub fn heap(attached: &Attached, request: &Request) -> Result<Response> {
+    let options = &request.options;
+    if let Some(path) = &options.save {
+        return snapshot::save(attached, request, path);
+    }
+    if let Some(path) = &options.diff {
+        return difference(attached, request, path);
+    }
     let stopped = attached.stopped()?;
     let census = stopped.census(&attached.objects)?;
-    let options = &request.options;
-    let pattern = options.type_name.as_deref().map(compile).transpose();
-    let pattern = pattern.map_err(|e| Error::User(format!("--type: {}", reason(&e))))?;
+    let pattern = pattern(request)?;
     let remarks = Diagnostics::default();
     let mut parts = parts(attached, request, &stopped, &remarks)?;
     parts.retain(|part| pattern.as_ref().is_none_or(|pattern| pattern.is_match(part.row.kind.as_bytes())));
@@ -44,13 +52,7 @@ pub fn heap(attached: &Attached, request: &Request) -> Result<Response> {
     let answer = Partition {
         objects: rows.iter().map(|row| row.count).sum(),
         bytes: rows.iter().map(|row| row.size).fold(0, u64::saturating_add),
-        by: match options.by {
-            By::Kind => "kind",
-            By::Type => "type",
-            By::Module => "module",
-            By::Size => "size",
-            By::Generation => "generation",
-        },
+        by: options.by.name(),
         rows,
         counted: census.types.iter().map(|(_, tally)| tally.count).sum(),
         seconds: census.time.as_secs_f64(),
@@ -64,7 +66,7 @@ pub fn heap(attached: &Attached, request: &Request) -> Result<Response> {
 }
 
 /// A remark on the kinds whose sizes are not all that `sys.getsizeof` says.
-fn undecoded<'a>(rows: impl Iterator<Item = &'a Row>) -> Option<Diagnostic> {
+pub(super) fn undecoded<'a>(rows: impl Iterator<Item = &'a Row>) -> Option<Diagnostic> {
     let mut kinds: Vec<_> = rows.filter(|row| !row.size_decoded).map(|row| row.kind.as_str()).collect();
     kinds.sort_unstable();
     kinds.dedup();
@@ -73,6 +75,15 @@ fn undecoded<'a>(rows: impl Iterator<Item = &'a Row>) -> Option<Diagnostic> {
     let at = kinds.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() };
     let what = "the sizes of these kinds (~) leave out what their own __sizeof__ adds".to_owned();
     (!kinds.is_empty()).then_some(Diagnostic { what, at })
+}
+
+/// What `--type` says.
+///
+/// # Errors
+/// [`Error::User`].
+pub(super) fn pattern(request: &Request) -> Result<Option<Regex>> {
+    let pattern = request.options.type_name.as_deref().map(compile).transpose();
+    pattern.map_err(|e| Error::User(format!("--type: {}", reason(&e))))
 }
 
 /// Rows of one kind become one.

@@ -3,6 +3,7 @@
 mod answer;
 mod attach;
 mod check;
+mod difference;
 mod duplicates;
 mod files;
 mod find;
@@ -16,6 +17,7 @@ mod pattern;
 mod request;
 mod room;
 mod select;
+mod snapshot;
 mod steps;
 mod stock;
 mod unreadable;

@@ -64,6 +64,20 @@ pub(super) fn parts(
     Ok(parts.all)
 }
 
+/// A row for each type that has objects, with its number.
+pub(super) fn each_type<'a>(attached: &'a Attached, census: &'a Census) -> impl Iterator<Item = (usize, Row)> + 'a {
+    let mut kinds = Kinds::new(&attached.objects);
+    census.types.iter().enumerate().filter(|(_, (_, tally))| tally.count > 0).map(move |(i, (info, tally))| {
+        let (kind, size_decoded) = kinds.of(info);
+        (i, row(kind, tally, size_decoded))
+    })
+}
+
+fn row(kind: String, tally: &Tally, size_decoded: bool) -> Row {
+    let Tally { count, size, allocated, tracked } = *tally;
+    Row { kind, count, size, size_decoded, allocated, tracked, ..Row::default() }
+}
+
 /// What types are called, and whether the sizes of their objects are known.
 struct Kinds<'a> {
     objects: &'a Objects,
@@ -89,7 +103,7 @@ fn type_name(objects: &Objects, addr: Addr) -> String {
 }
 
 /// The name of the module in the full name of a type; of built-in types that of Python 3.
-fn module(kind: &str) -> String {
+pub(super) fn module(kind: &str) -> String {
     kind.rsplit_once('.').map_or("builtins", |(module, _)| module).to_owned()
 }
 
@@ -110,9 +124,7 @@ impl Parts<'_> {
     }
 
     fn push(&mut self, kind: String, tally: &Tally, size_decoded: bool, key: Option<String>) {
-        let Tally { count, size, allocated, tracked } = *tally;
-        let row = Row { kind, count, size, size_decoded, allocated, tracked, ..Row::default() };
-        self.all.push(Part { row, key });
+        self.all.push(Part { row: row(kind, tally, size_decoded), key });
     }
 
     /// The kind of dicts of objects of a type.

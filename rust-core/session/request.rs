@@ -103,6 +103,10 @@ pub struct Options {
     pub native: bool,
     /// `py-heap`: rows to leave out before the first.
     pub skip: usize,
+    /// `py-heap`: the file to keep the census in.
+    pub save: Option<PathBuf>,
+    /// `py-heap`: the snapshot to compare with.
+    pub diff: Option<PathBuf>,
     /// `py-find`, `py-dup`: the name of a type. `py-heap`, `py-waste`: a regular expression of names.
     #[serde(rename = "type")]
     pub type_name: Option<String>,
@@ -141,6 +145,19 @@ pub enum By {
     Size,
     /// Objects in one list of the garbage collector.
     Generation,
+}
+
+impl By {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            By::Kind => "kind",
+            By::Type => "type",
+            By::Module => "module",
+            By::Size => "size",
+            By::Generation => "generation",
+        }
+    }
 }
 
 /// How `py-heap` sorts its rows.

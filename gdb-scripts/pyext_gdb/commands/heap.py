@@ -3,7 +3,7 @@
 import gdb
 
 from .. import session, words
-from ..command import JSON, command, option, positive, write
+from ..command import JSON, command, option, path, positive, write
 from .objects import which
 
 BY = option(
@@ -17,9 +17,6 @@ SORT = option(
     "--sort", choices=["size", "count", "kind"], metavar="HOW", default="size", help="by size, count or kind"
 )
 ROWS = option("--limit", type=positive, metavar="N", default=10, help="at most N rows; 10 if not given")
-CHECK = option(
-    "--check", action="store_true", help="compare the references found with the reference counts instead"
-)
 TYPE = option("--type", metavar="REGEX", help="only kinds whose name has a match, such as ^__main__\\.")
 ALLOCATED = option(
     "--allocated", action="store_true", help="with the bytes of their blocks and of the tables that are theirs alone"
@@ -27,6 +24,11 @@ ALLOCATED = option(
 NATIVE = option(
     "--native", action="store_true", help="with the bytes that they have outside: buffers, deque blocks, memory maps"
 )
+CHECK = option(
+    "--check", action="store_true", help="compare the references found with the reference counts instead"
+)
+SAVE = option("--save", type=path, metavar="FILE", help="keep the census in FILE, for --diff")
+DIFF = option("--diff", type=path, metavar="FILE", help="compare with FILE: what grew, and what is new")
 
 #: What was shown last, for `py-heap more`.
 _last = {}
@@ -34,7 +36,7 @@ _last = {}
 
 @command(
     "py-heap",
-    [BY, SORT, ROWS, TYPE, OF, ALLOCATED, NATIVE, CHECK, JSON],
+    [BY, SORT, ROWS, TYPE, OF, ALLOCATED, NATIVE, CHECK, SAVE, DIFF, JSON],
     rest="[more]",
     complete=lambda _text: ["more"],
 )
@@ -47,21 +49,31 @@ def py_heap(rest, check, **options):
     """
     if rest not in ("", "more"):
         raise gdb.GdbError("py-heap: what is '%s'? Type: help py-heap" % rest)
+    if check + bool(options["save"]) + bool(options["diff"]) > 1:
+        raise gdb.GdbError("py-heap: --check, --save and --diff are commands of their own. Type one of them first.")
     if check and rest:
         raise gdb.GdbError("py-heap --check has no more rows than --limit shows.")
-    if check:
-        write(session.ask_plain("check", limit=options["limit"], json=options["json"])["text"])
-        return
     if rest == "more" and not _last:
         raise gdb.GdbError("py-heap more: no table was shown. Type: py-heap")
-    if rest == "":
-        # What tables take is known by type.
-        options["by"] = options["by"] or ("type" if options["allocated"] or options["native"] else "kind")
-        options["of"] = [which(one) for one in words.parts(options["of"] or "")]
-        _last.clear()
-        _last.update(options, skip=0)
-    else:
+    if check:
+        answer = session.ask_plain("check", limit=options["limit"], json=options["json"])
+    elif rest == "more":
         _last["skip"] += _last["limit"]
+        answer = _ask(_last)
+    else:
+        # What tables take, and what is in a snapshot, is known by type.
+        by_type = any(options[one] for one in ("allocated", "native", "save", "diff"))
+        options["by"] = options["by"] or ("type" if by_type else "kind")
+        options["of"] = [which(one) for one in words.parts(options["of"] or "")]
+        options["skip"] = 0
+        if not options["save"]:
+            _last.clear()
+            _last.update(options)
+        answer = _ask(options)
+    write(answer["text"])
+
+
+def _ask(options):
     # Names are looked for in the selected frame.
-    ask = session.ask if _last["of"] else session.ask_plain
-    write(ask("heap", **_last)["text"])
+    ask = session.ask if options["of"] else session.ask_plain
+    return ask("heap", **options)

@@ -1,14 +1,13 @@
 """py-info."""
 
-import os
-
 from .. import collect as archive
 from .. import session
-from ..command import JSON, command, option, write
+from ..command import JSON, command, option, path, write
 
 VERBOSE = option("-v", "--verbose", dest="verbose", action="store_true", help="more: counters, times, each struct")
 COLLECT = option(
     "--collect",
+    type=path,
     metavar="FILES.tar",
     help="pack the files that the target maps, for a machine without them",
 )
@@ -23,11 +22,10 @@ def py_info(_rest, verbose, collect, json):
     if collect is None:
         write(session.ask("info", verbose=verbose, json=json)["text"])
         return
-    path = os.path.abspath(os.path.expanduser(collect))
     files = session.ask_plain("files")["data"]
-    packed = archive.pack(files, path)
+    packed = archive.pack(files, collect)
     text = "%d files are in %s. Where the core is looked at: unpack it into DIR, then `set sysroot DIR`.\n"
-    write(text % (packed, path))
+    write(text % (packed, collect))
     for one in files:
         if not one["file"]:
             write("missing here: %s (build id %s)\n" % (one["path"], one["build_id"] or "not known"))

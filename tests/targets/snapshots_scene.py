@@ -1,0 +1,129 @@
+"""A heap that grows by known objects, and loses some, between two stops.
+
+At each stop a child, which is as the process was when it was forked, writes where the objects of its own classes are.
+"""
+
+import gc
+import json
+import os
+import signal
+import sys
+
+import heaplib
+
+
+class Node(object):
+    def __init__(self, number):
+        self.number = number
+
+
+class Leaf(Node):
+    pass
+
+
+class Slotted(object):
+    __slots__ = ("number",)
+
+    def __init__(self, number):
+        self.number = number
+
+
+class Words(dict):
+    pass
+
+
+class Row(list):
+    pass
+
+
+class Key(tuple):
+    pass
+
+
+class Number(int):
+    __slots__ = ()
+
+
+class Text(str):
+    pass
+
+
+class Large(object):
+    """Larger than the blocks of pools."""
+
+    __slots__ = ["slot_%d" % i for i in range(100)]
+
+
+def first():
+    return {
+        "nodes": [Node(i) for i in range(3000)],
+        "leaves": [Leaf(i) for i in range(200)],
+        "slotted": [Slotted(i) for i in range(1000)],
+        "words": [Words(a=i) for i in range(500)],
+        "rows": [Row(range(i % 30)) for i in range(300)],
+        "keys": [Key([i, i]) for i in range(400)],
+        "numbers": [Number(i + 1000) for i in range(600)],
+        "texts": [Text("text-%d" % i) for i in range(250)],
+        "large": [Large() for i in range(60)],
+    }
+
+
+def second(made):
+    """More, less, other ones, and of a class that was not there."""
+    made["nodes"] += [Node(i) for i in range(1500)]
+    made["leaves"] += [Leaf(i) for i in range(17)]
+    del made["words"][100:]
+    made["words"] += [Words(b=i, c=i) for i in range(30)]
+    del made["rows"][::2]
+    made["keys"] = [Key([i]) for i in range(410)]
+    for one in made["rows"]:
+        one.extend(range(100))
+    del made["numbers"][:]
+    made["large"] += [Large() for i in range(25)]
+    del made["large"][10:20]
+    late = type("Late", (Node,), {"extra": []})
+    late.__module__ = "__main__"
+    made["late"] = [late(i) for i in range(70)]
+
+
+def count(made, path):
+    """In the child."""
+    truth = {}
+    for objects in made.values():
+        for one in objects:
+            kind = truth.setdefault(heaplib.type_name(type(one)), {"addresses": [], "size": 0})
+            kind["addresses"].append(hex(id(one)).rstrip("L"))
+            kind["size"] += sys.getsizeof(one)
+    with open(path, "w") as out:
+        json.dump(truth, out)
+
+
+def stop(made, path, fifo, mode):
+    gc.collect()
+    child = os.fork()
+    if child == 0:
+        count(made, path)
+        heaplib.end_child(fifo, mode)
+    return child
+
+
+def main():
+    path, fifo, mode = sys.argv[1:4]
+    made = first()
+    gc.disable()
+    with open(path + ".warm", "w") as out:
+        json.dump({"a": heaplib.type_name(Node)}, out)
+    child = stop(made, path + ".first", fifo, "sleep")
+    # Until then it stands still.
+    os.read(0, 1)
+    os.waitpid(child, 0)
+    second(made)
+    child = stop(made, path, fifo, "sleep")
+    if mode == "ask":
+        signal.pause()
+    os.waitpid(child, 0)
+    os.abort()
+    return made
+
+
+main()
