@@ -12,7 +12,7 @@
 /*
  The version of this boundary: the host refuses a library with another one.
  */
-#define PYEXT_ABI_VERSION 1
+#define PYEXT_ABI_VERSION 2
 
 /*
  How a call ended. 0 is an error on purpose: a callback or a call that did nothing must not look
@@ -33,9 +33,10 @@ typedef struct pyext_host {
    */
   int32_t (*read)(void *context, uint64_t address, uint8_t *buffer, uint64_t length);
   /*
-   Called now and then during long work; returns 1 to go on, anything else to stop.
+   Called now and then during long work, of which so many objects and bytes of the target are done; returns 1
+   to go on, anything else to stop.
    */
-  int32_t (*poll)(void *context);
+  int32_t (*poll)(void *context, uint64_t objects, uint64_t bytes);
 } pyext_host;
 
 /*

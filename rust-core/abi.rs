@@ -21,7 +21,7 @@ use std::rc::Rc;
 use std::sync::Once;
 
 /// The version of this boundary: the host refuses a library with another one.
-pub const PYEXT_ABI_VERSION: u32 = 1;
+pub const PYEXT_ABI_VERSION: u32 = 2;
 
 /// How a call ended. 0 is an error on purpose: a callback or a call that did nothing must not look
 /// like a success.
@@ -52,8 +52,9 @@ pub struct PyextHost {
     pub context: *mut c_void,
     /// Reads `length` bytes of the target at `address` into `buffer`; returns 1 if it got them all.
     pub read: Option<unsafe extern "C" fn(context: *mut c_void, address: u64, buffer: *mut u8, length: u64) -> i32>,
-    /// Called now and then during long work; returns 1 to go on, anything else to stop.
-    pub poll: Option<unsafe extern "C" fn(context: *mut c_void) -> i32>,
+    /// Called now and then during long work, of which so many objects and bytes of the target are done; returns 1
+    /// to go on, anything else to stop.
+    pub poll: Option<unsafe extern "C" fn(context: *mut c_void, objects: u64, bytes: u64) -> i32>,
 }
 
 /// Bytes that the library hands out. Not NUL-terminated.
@@ -197,7 +198,7 @@ fn poller(host: PyextHost) -> Option<PollFn> {
     let context = host.context;
     // SAFETY: the host promised that `poll` and `context` are valid until the session is closed,
     // and the session owns this closure.
-    Some(Rc::new(move || unsafe { poll(context) } == 1))
+    Some(Rc::new(move |objects, bytes| unsafe { poll(context, objects, bytes) } == 1))
 }
 
 /// The version of the boundary.

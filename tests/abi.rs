@@ -19,7 +19,7 @@ const REQUEST: i32 = 5;
 const BUSY: i32 = 6;
 
 type Read = extern "C" fn(*mut c_void, u64, *mut u8, u64) -> i32;
-type Poll = extern "C" fn(*mut c_void) -> i32;
+type Poll = extern "C" fn(*mut c_void, u64, u64) -> i32;
 
 #[repr(C)]
 struct Host {
@@ -348,7 +348,7 @@ extern "C" fn garbage(context: *mut c_void, address: u64, buffer: *mut u8, lengt
     OK
 }
 
-extern "C" fn stop(context: *mut c_void) -> i32 {
+extern "C" fn stop(context: *mut c_void, _objects: u64, _bytes: u64) -> i32 {
     // SAFETY: as in `garbage`.
     let garbage = unsafe { &mut *context.cast::<Garbage>() };
     garbage.polls += 1;

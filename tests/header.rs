@@ -59,7 +59,10 @@ static int32_t on_read(void *context, uint64_t address, uint8_t *buffer, uint64_
   (void)context; (void)address; (void)buffer; (void)length;
   return PYEXT_OK;
 }
-static int32_t on_poll(void *context) { (void)context; return PYEXT_OK; }
+static int32_t on_poll(void *context, uint64_t objects, uint64_t bytes) {
+  (void)context; (void)objects; (void)bytes;
+  return PYEXT_OK;
+}
 
 int use(void);
 int use(void) {

@@ -2,7 +2,7 @@
 
 import ctypes
 
-ABI_VERSION = 1
+ABI_VERSION = 2
 
 OK = 1
 USER = 2
@@ -13,7 +13,7 @@ BUSY = 6
 BUG = 7
 
 READ = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64)
-POLL = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)
+POLL = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64)
 
 
 class Host(ctypes.Structure):

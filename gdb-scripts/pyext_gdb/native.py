@@ -6,7 +6,7 @@ import os
 
 import gdb
 
-from . import _abi, interrupts
+from . import _abi, interrupts, progress
 
 HERE = ""
 _library = None
@@ -83,17 +83,25 @@ class Session:
         self.lib = library()
         self.key = ctypes.c_uint64(0)
         self.interrupted = ctypes.c_int(0)
+        self.line = None
         self._host = _abi.Host(None, _abi.READ(self._reader(read)) if read else _abi.READ(), _abi.POLL(self._poll))
         text = json.dumps(description).encode("ascii")
         status = self.lib.pyext_session_open(text, len(text), ctypes.byref(self._host), ctypes.byref(self.key))
         _check(self.lib, status, 0)
 
-    def _poll(self, _context):
+    def _poll(self, _context, objects, size):
+        # An exception that leaves a callback gives garbage to native code.
+        try:
+            self.line.update(objects, size)
+        except KeyboardInterrupt:
+            self.interrupted.value = 1
+        except BaseException:
+            pass
         return 0 if self.interrupted.value else _abi.OK
 
     def _reader(self, read):
         def callback(_context, address, buffer, length):
-            # An exception that leaves a callback gives garbage to native code.
+            # As above.
             try:
                 data = read(address, length)
                 if data is None or len(data) != length:
@@ -114,7 +122,7 @@ class Session:
         text = json.dumps(request).encode("ascii")
         buffer = _abi.Buffer()
         answer = None
-        with interrupts.Quiet() as self.interrupted:
+        with interrupts.Quiet() as self.interrupted, progress.Line(request) as self.line:
             status = self.lib.pyext_query(self.key, text, len(text), ctypes.byref(buffer))
             if status == _abi.OK:
                 answer = _take(self.lib, buffer)

@@ -46,6 +46,14 @@ def to_terminal():
     return not parameter("logging enabled", False) and not _piped()
 
 
+def is_full_screen():
+    """Whether GDB's text user interface has the terminal."""
+    try:
+        return "not active" not in gdb.execute("info win", to_string=True)
+    except gdb.error:
+        return False  # built without it
+
+
 def _piped():
     """Whether the last line that was typed sends what it prints to a program: GDB's `pipe COMMAND | PROGRAM`."""
     typed_last = gdb.execute("show commands", to_string=True).rstrip("\n").rpartition("\n")[2]

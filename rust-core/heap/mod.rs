@@ -108,7 +108,8 @@ impl Census {
         let pools = Pools::find(reader.source(), &memory.populated(), mapped, rules.pool, &|| memory.poll())?;
         let anonymous = memory.regions().iter().filter(|r| r.writable && (r.path.is_empty() || r.path == "[heap]"));
         let mappings: Vec<_> = anonymous.map(|r| (r.start, r.end)).collect();
-        let scanned = scan::scan(&pools, &mappings, (&types, &plan), key, &reader, &|| memory.poll().is_ok());
+        let progress = memory.progress();
+        let scanned = scan::scan(&pools, &mappings, (&types, &plan), key, &reader, progress, &|| memory.poll().is_ok());
         if scanned.interrupted { Err(Error::Interrupted) } else { Ok((types, scanned)) }
     }
 

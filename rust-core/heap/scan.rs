@@ -16,6 +16,7 @@ use crate::allocators::pymalloc::{self, Blocks, Chain};
 use crate::bytes::word;
 use crate::layout::{Fields, RefCount, Rules};
 use crate::limits;
+use crate::process::progress::Progress;
 use crate::process::{Source, workers};
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -117,13 +118,14 @@ impl Plan {
 }
 
 /// Scans all pools, and malloc's chunks in `mappings`. With a `key`, objects are counted by
-/// it, and whose dicts are is not looked at. `go_on` is asked on the calling thread.
+/// it, and whose dicts are is not looked at. `go_on` is asked on the calling thread; objects are counted in `progress`.
 pub fn scan(
     pools: &Pools,
     mappings: &[(u64, u64)],
     (types, plan): (&Types, &Plan),
     key: Option<&Key<'_>>,
     source: &Reader<'_>,
+    progress: &Progress,
     go_on: &dyn Fn() -> bool,
 ) -> Scanned {
     let units = units(&pools.addresses, plan.pool as u64);
@@ -156,7 +158,8 @@ pub fn scan(
         while go_on() {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some((first, last)) = units.get(number) else { break };
-            worker.window(number, &pools.addresses[*first..*last]);
+            let found = worker.window(number, &pools.addresses[*first..*last]);
+            progress.add_objects(found as u64);
         }
         worker.rest(&go_on);
         worker.group();
@@ -325,9 +328,9 @@ impl Worker<'_> {
         }
     }
 
-    /// Reads and scans the pools at `addresses`, which lie in one window.
-    fn window(&mut self, number: usize, addresses: &[u64]) {
-        let (Some(first), Some(last)) = (addresses.first(), addresses.last()) else { return };
+    /// Reads and scans the pools at `addresses`, which lie in one window; how many objects they have.
+    fn window(&mut self, number: usize, addresses: &[u64]) -> usize {
+        let (Some(first), Some(last)) = (addresses.first(), addresses.last()) else { return 0 };
         let pool = self.plan.pool;
         let length = (last - first) as usize + pool;
         let mut buffer = std::mem::take(&mut self.buffer);
@@ -350,7 +353,9 @@ impl Worker<'_> {
         self.buffer = buffer;
         window.types.shrink_to_fit();
         window.words.shrink_to_fit();
+        let objects = window.types.len();
         self.part.windows.push((number, window));
+        objects
     }
 
     fn pool(&mut self, addr: u64, bytes: &[u8], window: &mut Window) {

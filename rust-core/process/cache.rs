@@ -2,6 +2,7 @@
 //!
 //! Invariant: between two invalidations the target stands still, so a page is read once.
 
+use super::progress::{Counted, Progress};
 use super::{Bulk, Memory, Region, Source};
 use crate::bytes::{Addr, sign_extend};
 use crate::error::{Error, Result};
@@ -26,8 +27,8 @@ pub struct Counters {
     pub hits: u64,
 }
 
-/// Says whether to go on with long work.
-pub type PollFn = Rc<dyn Fn() -> bool>;
+/// Says whether to go on with long work, of which so many objects and bytes are done.
+pub type PollFn = Rc<dyn Fn(u64, u64) -> bool>;
 
 /// Reads between two calls of the poll function.
 const POLL_EVERY: u64 = 64;
@@ -51,6 +52,7 @@ pub struct Cache {
     counters: Cell<Counters>,
     poll: Option<PollFn>,
     interrupted: Cell<bool>,
+    progress: Arc<Progress>,
 }
 
 impl Cache {
@@ -63,6 +65,7 @@ impl Cache {
             counters: Cell::default(),
             poll,
             interrupted: Cell::new(false),
+            progress: Arc::default(),
         }
     }
 
@@ -84,7 +87,13 @@ impl Cache {
 
     /// The target's memory for several threads at a time, where that is possible.
     pub fn bulk(&self) -> Option<Arc<dyn Bulk>> {
-        self.memory.bulk()
+        let counted = |source| Arc::new(Counted { source, progress: Arc::clone(&self.progress) }) as Arc<dyn Bulk>;
+        self.memory.bulk().map(counted)
+    }
+
+    /// What is done of the work on the current answer.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
     }
 
     /// The parts of what is mapped and writable that can hold anything, in address order.
@@ -131,6 +140,7 @@ impl Cache {
             self.go_on()?;
         }
         let result = self.memory.read(addr, buffer);
+        self.progress.add_bytes(buffer.len());
         self.count(|c| {
             c.reads += 1;
             match result {
@@ -149,9 +159,10 @@ impl Cache {
 
     /// Whether the user wants to go on.
     fn go_on(&self) -> Result<()> {
+        let (objects, bytes) = self.progress.so_far();
         match &self.poll {
             _ if self.interrupted.get() => Err(Error::Interrupted),
-            Some(poll) if !poll() => {
+            Some(poll) if !poll(objects, bytes) => {
                 self.interrupted.set(true);
                 Err(Error::Interrupted)
             }

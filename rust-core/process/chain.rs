@@ -158,7 +158,7 @@ mod tests {
             let mut fake = Fake::default();
             fake.add(0x10000, vec![0; 0x10000]);
             let asked = std::cell::Cell::new(0);
-            let poll = move || answers && asked.replace(asked.get() + 1) < 1;
+            let poll = move |_, _| answers && asked.replace(asked.get() + 1) < 1;
             Cache::new(Box::new(fake), Some(std::rc::Rc::new(poll)))
         };
         assert!(matches!(Chain::new(&memory(false)).pair(Addr(0x10000)), Err(Error::Interrupted)));

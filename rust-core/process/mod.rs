@@ -14,6 +14,7 @@ pub mod host;
 pub mod live;
 pub mod maps;
 pub mod output;
+pub mod progress;
 pub mod workers;
 
 pub use cache::{Cache, Counters};

@@ -235,6 +235,7 @@ impl Attached {
 
     /// Begins an answer, which may take only so much work.
     pub fn start_answer(&self) {
+        self.objects.memory.progress().start();
         self.objects.start_answer();
         self.unwinding.start_answer();
     }

@@ -91,6 +91,17 @@ class Terminal:
             out += got
         return self.text(out)
 
+    def wait_for(self, words, timeout=TIMEOUT):
+        """What comes until these words, while a command runs."""
+        out = bytearray()
+        deadline = time.monotonic() + timeout
+        while words.encode() not in out:
+            ready, _, _ = select.select([self.descriptor], [], [], max(0, deadline - time.monotonic()))
+            if not ready:
+                raise NoPrompt(timeout, self.text(out))
+            out += os.read(self.descriptor, 1 << 16)
+        return self.text(out)
+
     def text(self, out):
         """What was read, as a person sees it."""
         return READLINE.sub("", bytes(out).decode("utf-8", "replace").replace("\r\n", "\n"))
