@@ -119,20 +119,33 @@ pub fn walk(
 ) -> Walked {
     let mut walked = Walked::default();
     let mut window = Window::new(source);
-    for (start, end) in mappings {
+    let mut done = 0;
+    for (i, (start, end)) in mappings.iter().enumerate() {
+        let start = done.max(*start);
+        if start >= *end {
+            continue;
+        }
         if !go_on() {
             break;
         }
-        match heap_at(&mut window, *start, *end) {
-            Some((first, end)) => heap(&mut window, first, end, go_on, &mut walked, visit),
-            None => mapped(&mut window, *start, *end, elsewhere, go_on, visit),
+        let side_by_side = mappings[i..].windows(2).take_while(|two| two[0].1 == two[1].0).count() + 1;
+        let run = &mappings[i..i + side_by_side];
+        match heap_at(&mut window, start, run) {
+            Some((first, end)) => done = heap(&mut window, first, end, run, go_on, &mut walked, visit),
+            None => mapped(&mut window, start, *end, elsewhere, go_on, visit),
         }
     }
     walked
 }
 
-/// The first chunk of the heap that begins with the mapping at `start`, and the heap's end.
-fn heap_at(window: &mut Window<'_>, start: u64, end: u64) -> Option<(u64, u64)> {
+/// Where the last of mappings side by side ends.
+fn reach(run: &[(u64, u64)]) -> u64 {
+    run.last().map_or(0, |(_, end)| *end)
+}
+
+/// The first chunk of the heap that begins at `start` in the first mapping of `run`, and the heap's end.
+fn heap_at(window: &mut Window<'_>, start: u64, run: &[(u64, u64)]) -> Option<(u64, u64)> {
+    let (_, end) = *run.first()?;
     if !start.is_multiple_of(HEAP_ALIGNMENT) {
         return (start..end.min(start + FIRST_CHUNK_WITHIN))
             .step_by(HEADER as usize)
@@ -141,7 +154,7 @@ fn heap_at(window: &mut Window<'_>, start: u64, end: u64) -> Option<(u64, u64)> 
     }
     // heap_info: ar_ptr, prev, size.
     let size = word(window.get(start, 24), 16)?;
-    if !size.is_multiple_of(PAGE) || size > end - start || size < PAGE {
+    if !size.is_multiple_of(PAGE) || size > reach(run) - start || size < PAGE {
         return None;
     }
     let end = start + size;
@@ -152,25 +165,40 @@ fn heap_at(window: &mut Window<'_>, start: u64, end: u64) -> Option<(u64, u64)> 
         .map(|first| (first, end))
 }
 
+/// Where a heap ends that does not end with its first mapping: what it grows by after a fork is a mapping of its
+/// own (`is_mergeable_anon_vma` in Linux), into which a chunk leads from `at`.
+fn grown(window: &mut Window<'_>, at: u64, end: u64, run: &[(u64, u64)]) -> Option<u64> {
+    let (size, _) = window.chunk(at, reach(run)).filter(|(size, _)| at + size > end)?;
+    let next = at + size;
+    let end = run.iter().map(|(_, end)| *end).find(|end| next <= *end)?;
+    (end - next < 2 * HEADER || window.is_chain(next, end, 0)).then_some(end)
+}
+
+/// Walks the heap from its first chunk to its end, which is given back.
 fn heap(
     window: &mut Window<'_>,
     first: u64,
-    end: u64,
+    mut end: u64,
+    run: &[(u64, u64)],
     go_on: &dyn Fn() -> bool,
     walked: &mut Walked,
     visit: &mut dyn FnMut(Chunk<'_>),
-) {
+) -> u64 {
     walked.heaps += 1;
     let mut at = first;
     let mut next_poll = at;
     while end - at >= 2 * HEADER {
         if at >= next_poll {
             if !go_on() {
-                return;
+                return end;
             }
             next_poll = at + WINDOW as u64;
         }
         let Some((size, _)) = window.chunk(at, end) else {
+            if let Some(more) = grown(window, at, end, run) {
+                end = more;
+                continue;
+            }
             let resumed = resume(window, at, end, go_on);
             walked.breaks.push((at, resumed - at));
             at = resumed;
@@ -179,7 +207,7 @@ fn heap(
         let next = at + size;
         if end - next < 2 * HEADER {
             // The top: what was never handed out; or the marks at the end of a heap that grew elsewhere.
-            return;
+            return end;
         }
         let used = word(window.get(next, HEADER as usize), 8).is_some_and(|raw| raw & PREV_INUSE != 0);
         if used {
@@ -190,6 +218,7 @@ fn heap(
         }
         at = next;
     }
+    end
 }
 
 /// Where chunks follow each other again, after a place where they do not.

@@ -104,9 +104,10 @@ impl Census {
         let types = Types::new(&layout.fields, *rules, own, old_dicts(objects))?;
         let bulk = memory.bulk();
         let reader = bulk.as_deref().map_or(Reader::Single(&**memory), Reader::Shared);
-        let mapped = memory.regions().iter().filter(|r| r.writable).map(|r| (r.start, r.end));
+        let regions = memory.regions();
+        let mapped = regions.iter().filter(|r| r.writable).map(|r| (r.start, r.end));
         let pools = Pools::find(reader.source(), &memory.populated(), mapped, rules.pool, &|| memory.poll())?;
-        let anonymous = memory.regions().iter().filter(|r| r.writable && (r.path.is_empty() || r.path == "[heap]"));
+        let anonymous = regions.iter().filter(|r| r.writable && (r.path.is_empty() || r.path == "[heap]"));
         let mappings: Vec<_> = anonymous.map(|r| (r.start, r.end)).collect();
         let progress = memory.progress();
         let scanned = scan::scan(&pools, &mappings, (&types, &plan), key, &reader, progress, &|| memory.poll().is_ok());

@@ -82,7 +82,7 @@ impl Image {
         let parsed = ElfFile64::<Endianness, _>::parse(&cache).map_err(|e| file_error(file, &e))?;
         let endian = parsed.endian();
         let loads: Vec<_> = parsed.elf_program_headers().iter().filter(|h| h.p_type(endian) == elf::PT_LOAD).collect();
-        let bias = bias(module, memory.regions(), &loads, endian);
+        let bias = bias(module, &memory.regions(), &loads, endian);
         let span = |h: &elf::ProgramHeader64<Endianness>| {
             let start = h.p_vaddr(endian).wrapping_add(bias);
             (start, start.saturating_add(h.p_memsz(endian)))

@@ -141,7 +141,7 @@ pub fn locate(
     opened: &dyn Fn(&Image),
     diagnostics: &Diagnostics,
 ) -> Result<Located> {
-    let mut all: Vec<(usize, Module)> = modules::modules(memory.regions()).into_iter().enumerate().collect();
+    let mut all: Vec<(usize, Module)> = modules::modules(&memory.regions()).into_iter().enumerate().collect();
     if all.is_empty() {
         return Err(Error::NoPython(
             "Nothing is known of what this target has mapped, so Python cannot be found.".into(),

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::limits;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -53,6 +54,35 @@ pub struct Cache {
     poll: Option<PollFn>,
     interrupted: Cell<bool>,
     progress: Arc<Progress>,
+    mapped: RefCell<Mapped>,
+}
+
+/// What is mapped.
+enum Mapped {
+    /// What was when the memory was opened.
+    AsOpened,
+    /// The target has run since.
+    Unknown,
+    /// This.
+    Now(Rc<[Region]>),
+}
+
+/// What is mapped, in address order.
+pub enum Regions<'a> {
+    /// As long as the memory is open.
+    Fixed(&'a [Region]),
+    /// Until the target runs.
+    Now(Rc<[Region]>),
+}
+
+impl Deref for Regions<'_> {
+    type Target = [Region];
+    fn deref(&self) -> &[Region] {
+        match self {
+            Regions::Fixed(regions) => regions,
+            Regions::Now(regions) => regions,
+        }
+    }
 }
 
 impl Cache {
@@ -66,11 +96,13 @@ impl Cache {
             poll,
             interrupted: Cell::new(false),
             progress: Arc::default(),
+            mapped: RefCell::new(Mapped::AsOpened),
         }
     }
 
-    /// Forgets all pages: the target has run.
+    /// Forgets all pages, and what is mapped: the target has run.
     pub fn clear(&self) {
+        *self.mapped.borrow_mut() = Mapped::Unknown;
         self.pages.borrow_mut().clear();
         *self.last.borrow_mut() = None;
     }
@@ -81,8 +113,15 @@ impl Cache {
     }
 
     /// What is mapped.
-    pub fn regions(&self) -> &[Region] {
-        self.memory.regions()
+    pub fn regions(&self) -> Regions<'_> {
+        let mut mapped = self.mapped.borrow_mut();
+        if matches!(*mapped, Mapped::Unknown) {
+            *mapped = self.memory.mapped_now().map_or(Mapped::AsOpened, |regions| Mapped::Now(regions.into()));
+        }
+        match &*mapped {
+            Mapped::Now(regions) => Regions::Now(Rc::clone(regions)),
+            _ => Regions::Fixed(self.memory.regions()),
+        }
     }
 
     /// The target's memory for several threads at a time, where that is possible.

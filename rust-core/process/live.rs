@@ -23,10 +23,14 @@ impl Live {
     /// # Errors
     /// [`Error::File`] if `/proc/PID/maps` cannot be read.
     pub fn open(pid: i32) -> Result<Live> {
-        let path = format!("/proc/{pid}/maps");
-        let text = std::fs::read(&path).map_err(|e| Error::File { path, why: e.to_string() })?;
-        Ok(Live { process: Process { pid }, regions: maps::parse_proc_maps(&String::from_utf8_lossy(&text)) })
+        Ok(Live { process: Process { pid }, regions: mapped(pid)? })
     }
+}
+
+fn mapped(pid: i32) -> Result<Vec<Region>> {
+    let path = format!("/proc/{pid}/maps");
+    let text = std::fs::read(&path).map_err(|e| Error::File { path, why: e.to_string() })?;
+    Ok(maps::parse_proc_maps(&String::from_utf8_lossy(&text)))
 }
 
 impl Memory for Live {
@@ -44,6 +48,10 @@ impl Memory for Live {
 
     fn regions(&self) -> &[Region] {
         &self.regions
+    }
+
+    fn mapped_now(&self) -> Option<Vec<Region>> {
+        mapped(self.process.pid).ok()
     }
 
     fn bulk(&self) -> Option<Arc<dyn Bulk>> {

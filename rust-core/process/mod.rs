@@ -32,8 +32,13 @@ pub trait Memory {
     /// [`crate::error::Error::Fault`] if not every byte can be had; `buffer` is then unspecified.
     fn read(&self, addr: Addr, buffer: &mut [u8]) -> Result<()>;
 
-    /// What is mapped, in address order. Empty where that cannot be known.
+    /// What was mapped when it was opened, in address order. Empty where that cannot be known.
     fn regions(&self) -> &[Region];
+
+    /// What is mapped now; `None` where that cannot change.
+    fn mapped_now(&self) -> Option<Vec<Region>> {
+        None
+    }
 
     /// Bytes that are best read together, a multiple of a page: more than that where each read is a
     /// round trip.

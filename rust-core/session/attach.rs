@@ -245,7 +245,7 @@ impl Attached {
         let memory = &self.objects.memory;
         let all = std::cell::OnceCell::new();
         let tables = |pc: u64| {
-            let all = all.get_or_init(|| modules::modules(memory.regions()));
+            let all = all.get_or_init(|| modules::modules(&memory.regions()));
             let module = all.iter().find(|m| (m.start..m.end).contains(&pc))?;
             let files = candidates(&self.description, module);
             let sections = files.iter().find_map(|file| Image::unwind_tables(module, file, memory).ok())?;

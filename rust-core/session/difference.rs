@@ -76,7 +76,8 @@ pub fn difference(attached: &Attached, request: &Request, path: &Path) -> Result
     let here = origin(attached)?;
     let same_process = here.is_same(&then.head.origin);
     let limit = options.limit.unwrap_or(ROWS).min(limits::FOUND);
-    let mut new = New { numbers, now, before, limit, found: vec![Vec::new(); changes.rows.len()] };
+    let mut new =
+        New { numbers, now, before, limit, room: limits::FOUND * 16, found: vec![Vec::new(); changes.rows.len()] };
     if same_process {
         new.find(census, &mut then, &mut changes.rows, &objects.memory)?;
     }
@@ -164,6 +165,8 @@ struct New {
     before: Vec<Option<usize>>,
     /// How many are kept of each row.
     limit: usize,
+    /// How many more are kept of all rows.
+    room: usize,
     /// Those, by row.
     found: Vec<Vec<(Addr, TypeId)>>,
 }
@@ -192,8 +195,9 @@ impl New {
             let row = self.now.get(usize::from(id)).copied().flatten();
             if let (Some(row), false) = (row, known) {
                 count(&mut rows[row].new);
-                if self.found[row].len() < self.limit {
+                if self.found[row].len() < self.limit && self.room > 0 {
                     self.found[row].push((addr, id));
+                    self.room -= 1;
                 }
             }
         }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// The code that the target maps, in address order, each file once.
 pub fn mapped(description: &Description, memory: &Cache) -> Vec<MappedFile> {
     let mut all: Vec<MappedFile> = Vec::new();
-    for module in modules::modules(memory.regions()).iter().filter(|m| is_code(m, memory)) {
+    for module in modules::modules(&memory.regions()).iter().filter(|m| is_code(m, memory)) {
         if all.iter().any(|known| known.path == module.path) {
             continue;
         }

@@ -144,8 +144,8 @@ fn check(objects: &Objects, census: &Census, addr: Addr) -> Result<()> {
 }
 
 /// The path of what is mapped at `addr`.
-fn region(objects: &Objects, addr: Addr) -> Option<&str> {
-    maps::find(objects.memory.regions(), addr.0).map(|region| region.path.as_str())
+fn region(objects: &Objects, addr: Addr) -> Option<String> {
+    maps::find(&objects.memory.regions(), addr.0).map(|region| region.path.clone())
 }
 
 /// `sys.getsizeof`, also of objects that are built into a file: as that of their type.
