@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 
 import pytest
 from rig import gdbrun, interpreters, target
@@ -226,3 +227,33 @@ def test_a_failing_write_leaves_the_old_file(tmp_path):
         gdbrun.run([f"py-heap --save {tmp_path}/link"], interpreter, pid=scene.pid)
         assert file.read_bytes() != old and os.path.islink(tmp_path / "link")
     assert sorted(os.listdir(tmp_path)) == ["first", "link", "precious"]
+
+
+@pytest.mark.parametrize("interpreter", SOME, ids=str)
+def test_two_stops_of_one_session(interpreter, tmp_path):
+    file = str(tmp_path / "first")
+    with target.Target(interpreter, "snapshots_scene.py", "ask", ["trap"]) as scene:
+        write = f"python out = open('/proc/{scene.pid}/fd/0', 'wb'); out.write(b'!'); out.close()"
+        commands = [f"py-heap --save {file}", write, "continue", diff(file)]
+        answers = gdbrun.run(commands, interpreter, pid=scene.pid)
+        assert "SIGTRAP" in answers[2].text
+        compare(answered(answers[3]), first_truth(scene), scene.truth())
+
+
+def test_a_fork(tmp_path):
+    """What the child has made is new; what it has from its parent is at its place."""
+    (interpreter,) = (one for one in MATRIX if one.id == "3.12-pyenv")
+    file = str(tmp_path / "first")
+    with target.Target(interpreter, "snapshots_scene.py", "ask", ["fork"]) as scene:
+        gdbrun.run([f"py-heap --save {file}"], interpreter, pid=scene.pid)
+        now = scene.testify()
+        with open(scene.out + ".pid", encoding="ascii") as source:
+            child = int(source.read())
+        try:
+            (answer,) = gdbrun.run([diff(file)], interpreter, pid=child)
+        finally:
+            os.kill(child, signal.SIGKILL)
+        found = answered(answer)
+        compare(found, first_truth(scene), now)
+    (remark,) = found["diagnostics"]
+    assert remark["what"].startswith(f"the snapshot is of process {scene.pid}, and this is process {child}: if one is")

@@ -12,6 +12,7 @@ mod kinds;
 #[cfg(test)]
 pub mod large;
 mod requests;
+mod snapshots;
 pub mod stacks;
 mod values;
 mod world;
@@ -31,6 +32,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("dicts_and_sets", values::dicts_and_sets),
     ("frame_walk", stacks::frame_walk),
     ("request", requests::request),
+    ("snapshot", snapshots::snapshot),
 ];
 
 /// Runs the target `name` on `data`.
@@ -53,6 +55,7 @@ pub fn seeds(name: &str) -> Vec<Vec<u8>> {
         "line_tables" => values::line_seeds(),
         "value_stack" => values::code_seeds(),
         "request" => requests::seeds(),
+        "snapshot" => snapshots::seeds(),
         _ => values::world_seeds(),
     }
 }

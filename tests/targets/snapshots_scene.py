@@ -109,6 +109,7 @@ def stop(made, path, fifo, mode):
 
 def main():
     path, fifo, mode = sys.argv[1:4]
+    extra = sys.argv[4] if len(sys.argv) > 4 else None
     made = first()
     gc.disable()
     with open(path + ".warm", "w") as out:
@@ -117,8 +118,18 @@ def main():
     # Until then it stands still.
     os.read(0, 1)
     os.waitpid(child, 0)
+    if extra == "fork":
+        forked = os.fork()
+        if forked:
+            os.waitpid(forked, 0)
+            os._exit(0)
+        with open(path + ".pid", "w") as out:
+            out.write(str(os.getpid()))
     second(made)
     child = stop(made, path, fifo, "sleep")
+    if extra == "trap":
+        os.waitpid(child, 0)
+        os.kill(os.getpid(), signal.SIGTRAP)
     if mode == "ask":
         signal.pause()
     os.waitpid(child, 0)
