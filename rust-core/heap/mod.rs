@@ -4,7 +4,7 @@
 //! [`own_sizeof`] whose size is not known exactly, [`owners`] whose attributes a dict holds. [`one`] and [`contents`]
 //! look at single objects of a census and into many of them; [`owned`] follows them to memory elsewhere; [`waste`] and
 //! [`slots`] ask what of their memory nobody needs; [`snapshot`] keeps all in a file. [`edges`] tells which object
-//! refers to which, with the numbers of [`index`].
+//! refers to which, with the numbers of [`index`]. [`usage`] says how full the pools are.
 
 pub mod check;
 pub mod contents;
@@ -27,6 +27,7 @@ pub mod snapshot;
 mod tables;
 pub mod troubles;
 pub mod types;
+pub mod usage;
 mod walk;
 pub mod waste;
 mod window;

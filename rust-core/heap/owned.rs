@@ -199,7 +199,8 @@ impl Owner<'_> {
             }
             What::Mapping => {
                 let (data, size) = (at(0)?, at(8)?);
-                let region = maps::find(self.objects.memory.regions(), data)?;
+                let regions = self.objects.memory.regions();
+                let region = maps::find(&regions, data)?;
                 // A length is a claim. Mappings next to each other may be shown as one, or one as several.
                 (region.start <= data && size < MOST).then_some(Owned { native: size, ..Owned::default() })
             }

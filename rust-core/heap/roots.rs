@@ -25,7 +25,7 @@ const PAGE: u64 = 4096;
 pub fn count_static(objects: &Objects, index: &Index<'_>, wanted: &mut HashMap<u32, u32>) -> Result<()> {
     let memory = &objects.memory;
     let mut buffer = vec![0; RUN];
-    let mut parts = data(memory.regions());
+    let mut parts = data(&memory.regions());
     parts.extend(objects.located.image.data());
     parts.sort_unstable();
     parts.dedup_by(|next, part| {

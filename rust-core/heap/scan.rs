@@ -366,12 +366,13 @@ impl Worker<'_> {
             Chain::Broken => self.part.troubles.note("broken", addr),
         }
         let mut objects = Blocks::default();
-        let mut marks = None;
+        let (mut marks, mut used) = (None, 0);
         let first = window.types.len();
         for i in 0..header.carved {
             if self.free.contains(i) {
                 continue;
             }
+            used += 1;
             let at = pymalloc::OVERHEAD + i * header.size;
             let block = &bytes[at..at + header.size];
             // All blocks of a pool have them or none has.
@@ -386,6 +387,7 @@ impl Worker<'_> {
             addr,
             size: header.size as u16,
             carved: header.carved as u16,
+            used,
             marks: marks.unwrap_or(0) as u16,
             word: window.words.len() as u32,
             object: first as u32,

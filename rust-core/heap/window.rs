@@ -42,6 +42,8 @@ pub struct Pool {
     pub size: u16,
     /// Blocks that were ever handed out.
     pub carved: u16,
+    /// Those of them that are not in the chain of free blocks.
+    pub used: u16,
     /// Bytes at the start of each block that are the debug allocator's.
     pub marks: u16,
     /// The first of its words in [`Window::words`].

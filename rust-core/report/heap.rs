@@ -31,6 +31,21 @@ pub struct Row {
     pub tracked: u64,
 }
 
+/// pymalloc's pools whose blocks have one size.
+#[derive(Debug, Clone, Serialize)]
+pub struct Pools {
+    /// Bytes of a block.
+    pub size: u64,
+    /// Pools with a block in use.
+    pub pools: u64,
+    /// Blocks in use.
+    pub used: u64,
+    /// Free blocks of these pools.
+    pub available: u64,
+    /// Bytes of the blocks in use.
+    pub bytes: u64,
+}
+
 /// `py-heap`: all objects by kind.
 #[derive(Debug, Serialize)]
 pub struct Partition {
@@ -44,6 +59,8 @@ pub struct Partition {
     pub rows: Vec<Row>,
     /// Objects that were counted, those included that are in no row.
     pub counted: u64,
+    /// How full the pools are, the smallest blocks first.
+    pub pools: Vec<Pools>,
     /// How long it took to count.
     pub seconds: f64,
     /// Bytes of the debugger's memory that the census takes.

@@ -8,7 +8,9 @@ use super::request::{By, Request, Response, Sort};
 use super::snapshot;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::error::{Error, Result};
-use crate::report::heap::{Partition, Row, partition};
+use crate::heap::Census;
+use crate::heap::usage::SizeClass;
+use crate::report::heap::{Partition, Pools, Row, partition};
 use regex::bytes::Regex;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -55,6 +57,7 @@ pub fn heap(attached: &Attached, request: &Request) -> Result<Response> {
         by: options.by.name(),
         rows,
         counted: census.types.iter().map(|(_, tally)| tally.count).sum(),
+        pools: pools(census, attached.objects.layout.rules.pool),
         seconds: census.time.as_secs_f64(),
         own_bytes: census.footprint(),
         diagnostics: attached.remarks(&stopped, &remarks),
@@ -63,6 +66,15 @@ pub fn heap(attached: &Attached, request: &Request) -> Result<Response> {
     Ok(request.respond(&answer, |answer| {
         partition(answer, (options.allocated, options.native), options.skip, limit, &request.paint)
     }))
+}
+
+/// How full the pools are.
+fn pools(census: &Census, pool_bytes: usize) -> Vec<Pools> {
+    let class = |class: SizeClass| {
+        let SizeClass { size, pools, used, available } = class;
+        Pools { size, pools, used, available, bytes: used.saturating_mul(size) }
+    };
+    census.usage(pool_bytes).into_iter().map(class).collect()
 }
 
 /// A remark on the kinds whose sizes are not all that `sys.getsizeof` says.
