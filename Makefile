@@ -1,12 +1,12 @@
 # make demo   builds, then debugs a small hanging program, live and from its core
 # make test   everything that CI runs
 # make fuzz TIME=60   each fuzzer for so many seconds
-# Other targets: setup, build, lint, header, bench, soak.
+# Other targets: setup, build, lint, header, bench, bench-heap, bench-large, soak.
 
 SHELL := /bin/bash
 VENV := .cache/venv/bin
 
-.PHONY: demo test setup build lint header bench soak rust-test fuzz
+.PHONY: demo test setup build lint header bench bench-heap bench-large soak rust-test fuzz
 
 demo: build
 	tools/demo.sh
@@ -36,6 +36,15 @@ header: build
 
 bench: setup build
 	$(VENV)/python benches/stacks.py
+
+# py-heap against tools that run in the process: ten minutes. Their packages are installed for this only.
+bench-heap: build
+	tools/setup.sh --bench
+	$(VENV)/python benches/heap.py
+
+# py-heap on 1 to 50 million objects: 5 GB of memory.
+bench-large: setup build
+	$(VENV)/python benches/heap.py --large
 
 # The randomised tests whole; writes docs/soak.md. Half an hour on two cores.
 soak: setup build
