@@ -61,7 +61,7 @@ impl Sizes {
                 | Term::Children { pointer, .. } => (field(pointer), 0),
             };
             if pointer != 0 {
-                later.push(Pending { at: pointer, id, record: 0, what: What::Own(term), count });
+                later.push(Pending { at: pointer, of: addr, id, record: 0, what: What::Own(term), count });
             }
         }
         bytes

@@ -110,8 +110,10 @@ impl Census {
         let pools = Pools::find(reader.source(), &memory.populated(), mapped, rules.pool, &|| memory.poll())?;
         let anonymous = regions.iter().filter(|r| r.writable && (r.path.is_empty() || r.path == "[heap]"));
         let mappings: Vec<_> = anonymous.map(|r| (r.start, r.end)).collect();
+        let bytes = regions.iter().fold(0u64, |sum, r| sum.saturating_add(r.end.saturating_sub(r.start)));
         let progress = memory.progress();
-        let scanned = scan::scan(&pools, &mappings, (&types, &plan), key, &reader, progress, &|| memory.poll().is_ok());
+        let go_on = || memory.poll().is_ok();
+        let scanned = scan::scan(&pools, (&mappings, bytes), (&types, &plan), key, &reader, progress, &go_on);
         if scanned.interrupted { Err(Error::Interrupted) } else { Ok((types, scanned)) }
     }
 
@@ -184,7 +186,7 @@ impl Census {
 
     /// What does not fit, for the user.
     pub fn remarks(&self) -> Vec<Diagnostic> {
-        let Troubles { broken, miscounted, unreadable, untyped, places } = &self.scanned.troubles;
+        let Troubles { broken, miscounted, unreadable, untyped, impossible, places } = &self.scanned.troubles;
         let breaks = &self.scanned.walked.breaks;
         let skipped: u64 = breaks.iter().map(|(_, bytes)| bytes).sum();
         let list = |all: &mut dyn Iterator<Item = u64>| {
@@ -217,6 +219,11 @@ impl Census {
             *untyped,
             format!("{untyped} objects in the garbage collector's lists have no type and are not counted"),
             at("untyped"),
+        );
+        say(
+            *impossible,
+            format!("{impossible} objects claim an impossible size: only that of their fixed part is counted"),
+            at("impossible"),
         );
         say(
             breaks.len() as u64,

@@ -2,7 +2,7 @@
 
 use super::Census;
 use super::scan::{Pool, Window};
-use super::sizes::{self, Sizes};
+use super::sizes::{self, MOST, Sizes};
 use super::types::{Info, TypeId};
 use crate::allocators::glibc::HEAD;
 use crate::allocators::pymalloc::OVERHEAD;
@@ -110,6 +110,9 @@ fn chunk(objects: &Objects, addr: Addr) -> Option<u64> {
 pub fn size(objects: &Objects, sizes: &Sizes, (id, info): (TypeId, &Info), addr: Addr, bytes: &[u8], room: u64) -> u64 {
     let mut later = Vec::new();
     let mut total = sizes.size((id, info), addr.0, bytes, room, &mut later);
+    if total >= MOST {
+        total = info.fixed();
+    }
     let mut effort = limits::SIZE_EFFORT;
     for _ in 0..PENDING {
         let Some(one) = later.pop() else { break };
@@ -118,7 +121,8 @@ pub fn size(objects: &Objects, sizes: &Sizes, (id, info): (TypeId, &Info), addr:
         if objects.memory.read(Addr(one.at), &mut head).is_err() {
             head.fill(0);
         }
-        total = total.saturating_add(sizes.more(&one, &head, &*objects.memory, &mut effort, &mut later));
+        let more = sizes.more(&one, &head, &*objects.memory, &mut effort, &mut later);
+        total = total.saturating_add(more.unwrap_or(0));
     }
     total
 }

@@ -117,11 +117,11 @@ impl Plan {
     }
 }
 
-/// Scans all pools, and malloc's chunks in `mappings`. With a `key`, objects are counted by
+/// Scans all pools, and malloc's chunks in `mappings`, of a process that has `memory` bytes. With a `key`, objects are counted by
 /// it, and whose dicts are is not looked at. `go_on` is asked on the calling thread; objects are counted in `progress`.
 pub fn scan(
     pools: &Pools,
-    mappings: &[(u64, u64)],
+    (mappings, memory): (&[(u64, u64)], u64),
     (types, plan): (&Types, &Plan),
     key: Option<&Key<'_>>,
     source: &Reader<'_>,
@@ -144,6 +144,7 @@ pub fn scan(
             part: Part::default(),
             settled: 0,
             effort: limits::SIZE_EFFORT,
+            memory,
         };
         // One that is told to stop stops all.
         let go_on = || {
@@ -287,6 +288,8 @@ struct Worker<'a> {
     settled: usize,
     /// Bytes that may still be read of what has no size but an end.
     effort: usize,
+    /// Bytes that the process has: no object is larger.
+    memory: u64,
 }
 
 impl Worker<'_> {
@@ -418,7 +421,11 @@ impl Worker<'_> {
             let tracked = info.has_gc() && self.plan.tracked(block, *before);
             let at = addr + *before as u64;
             let first = self.part.pending.len();
-            let size = self.plan.sizes.size((id, info), at, object, room, &mut self.part.pending);
+            let mut size = self.plan.sizes.size((id, info), at, object, room, &mut self.part.pending);
+            if size > self.memory {
+                self.part.troubles.note("impossible", at);
+                size = info.fixed();
+            }
             if info.is_dict || self.key.is_some() {
                 self.part.note(Record { addr: at, id, size, allocated: length, tracked }, first, self.key);
             }
@@ -510,8 +517,12 @@ impl Worker<'_> {
     /// Adds a pending size to those of its type.
     #[inline]
     fn settle(&mut self, one: &Pending, head: &[u8]) {
-        let Part { pending, tallies, records, .. } = &mut self.part;
+        let Part { pending, tallies, records, troubles, .. } = &mut self.part;
         let more = self.plan.sizes.more(one, head, self.source, &mut self.effort, pending);
+        let Some(more) = more.filter(|more| *more <= self.memory) else {
+            troubles.note("impossible", one.of);
+            return;
+        };
         if let Some(tally) = tallies.get_mut(usize::from(one.id)) {
             tally.size = tally.size.saturating_add(more);
         }

@@ -113,7 +113,9 @@ impl Place {
 pub struct Pending {
     /// Where that is.
     pub at: u64,
-    /// Whose size it is.
+    /// The object whose size it is, and the number of its type.
+    pub of: u64,
+    /// See there.
     pub id: TypeId,
     /// The object's record in a scan, counted from 1; 0 if it has none.
     pub record: u32,
@@ -239,7 +241,7 @@ const CACHE_ENTRY: u64 = 32;
 pub(super) const SET_ENTRY: u64 = 16;
 pub(super) const DICT_ENTRY: u64 = 24;
 
-/// Sizes in hostile memory are claims: what an object can claim to have.
+/// Sizes in hostile memory are claims: what no object can have.
 pub(super) const MOST: u64 = 1 << 46;
 
 /// Bytes of an index in a table of keys with so many slots.
@@ -350,7 +352,7 @@ impl Sizes {
 
     /// The size of the object at `addr` of a type with this `info` and the number `id`, as far as the object
     /// itself tells; `later` gets the rest. `object` are its bytes, at least those of its fixed part. Its
-    /// block has room for `room` bytes.
+    /// block has room for `room` bytes. One that claims more than there can be has [`MOST`].
     #[inline]
     pub fn size(
         &self,
@@ -366,8 +368,14 @@ impl Sizes {
             Rule::Fixed => basic,
             Rule::Items => {
                 let items = (self.ob_size.get(object) as i64).unsigned_abs().min(MOST).saturating_mul(info.itemsize);
-                // Some types have items and no `ob_size`.
-                if items > room { basic } else { table(items) }
+                if items <= room {
+                    table(items)
+                } else if info.flags & (flag::TUPLE_SUBCLASS | flag::BYTES_SUBCLASS) != 0 {
+                    MOST
+                } else {
+                    // Some types have items and no `ob_size`.
+                    basic
+                }
             }
             Rule::Int => {
                 let digits = self.items(info, object).max(u64::from(self.least_digits));
@@ -390,7 +398,7 @@ impl Sizes {
             }
             Rule::Set => self.hash(&self.set, addr, object, SET_ENTRY, basic),
             Rule::Dict => self.dict(id, addr, object, basic, later),
-            Rule::Type => self.class(id, info, object, later),
+            Rule::Type => self.class((id, info), addr, object, later),
             _ => self.rare((id, info), addr, object, room, later).min(MOST),
         }
     }
@@ -402,7 +410,14 @@ impl Sizes {
         }
         if let Some(keys) = self.dict.0 {
             let values = self.dict.1.is_some_and(|place| place.get(object) != 0);
-            later.push(Pending { at: keys.get(object), id, record: 0, what: What::Keys { values }, count: 0 });
+            later.push(Pending {
+                at: keys.get(object),
+                of: addr,
+                id,
+                record: 0,
+                what: What::Keys { values },
+                count: 0,
+            });
         }
         basic
     }
@@ -413,7 +428,7 @@ impl Sizes {
         let basic = info.basicsize + u64::from(info.before);
         let mut push = |at: u64, more: u64, what: What| {
             if at != 0 {
-                later.push(Pending { at: at.wrapping_add(more), id, record: 0, what, count: 0 });
+                later.push(Pending { at: at.wrapping_add(more), of: addr, id, record: 0, what, count: 0 });
             }
         };
         match info.rule {
@@ -466,7 +481,8 @@ impl Sizes {
         }
     }
 
-    /// What `head`, the bytes at `one.at`, adds to the size of its object. `source` is asked for more of them,
+    /// What `head`, the bytes at `one.at`, adds to the size of its object; `None` if they cannot be what the
+    /// object says that is there. `source` is asked for more of them,
     /// as long as `effort` lasts; `later` gets what they lead to.
     pub fn more(
         &self,
@@ -475,11 +491,11 @@ impl Sizes {
         source: &dyn Source,
         effort: &mut usize,
         later: &mut Vec<Pending>,
-    ) -> u64 {
+    ) -> Option<u64> {
         let some = |each: u64| word(head, 0).unwrap_or(0).min(MOST).saturating_mul(each).min(MOST);
-        match one.what {
-            What::Keys { values } => self.of_keys(values, head, false),
-            What::SharedKeys => self.of_keys(false, head, true),
+        Some(match one.what {
+            What::Keys { values } => return self.of_keys(values, head, false),
+            What::SharedKeys => return self.of_keys(false, head, true),
             What::Times(each) => some(u64::from(each)),
             What::Instructions => some(1) / 2,
             What::Code => {
@@ -494,7 +510,7 @@ impl Sizes {
                 0
             }
             What::Own(term) => self.more_own(term, one, head, source, effort),
-        }
+        })
     }
 
     fn string(&self, addr: u64, object: &[u8]) -> u64 {
@@ -526,34 +542,38 @@ impl Sizes {
         basic + if apart { entries * entry } else { 0 }
     }
 
-    fn class(&self, id: TypeId, info: &Info, object: &[u8], later: &mut Vec<Pending>) -> u64 {
+    fn class(&self, (id, info): (TypeId, &Info), addr: u64, object: &[u8], later: &mut Vec<Pending>) -> u64 {
         let (plain, heap, keys) = self.class;
         let flags = word(object, info.flags_at as usize).unwrap_or(0);
         if flags & flag::HEAPTYPE == 0 {
             return plain;
         }
         if let Some(at) = keys.map(|place| place.get(object)).filter(|keys| *keys != 0) {
-            later.push(Pending { at, id, record: 0, what: What::SharedKeys, count: 0 });
+            later.push(Pending { at, of: addr, id, record: 0, what: What::SharedKeys, count: 0 });
         }
         heap + u64::from(info.before)
     }
 
     /// What the table of keys that begins with `head` adds to the size of its dict, which may have `values`
     /// apart from it. Those of a class count even if they are shared.
-    fn of_keys(&self, values: bool, head: &[u8], class: bool) -> u64 {
+    fn of_keys(&self, values: bool, head: &[u8], class: bool) -> Option<u64> {
         let keys = &self.keys;
+        let references = keys.refcnt.get(head);
+        if references == 0 {
+            return None;
+        }
         let (slots, index, general) = match keys.rule {
             DictKeys::Log2 => {
                 let (size, index) = (keys.size.get(head), keys.index_bytes.get(head));
                 if size > 40 || index > 44 {
-                    return 0;
+                    return None;
                 }
                 (1u64 << size, 1u64 << index, keys.kind.get(head) == 0)
             }
             DictKeys::Sized | DictKeys::OpenTable => {
                 let slots = keys.size.get(head);
                 if !slots.is_power_of_two() || slots > 1 << 40 {
-                    return 0;
+                    return None;
                 }
                 (slots, slots * index_width(slots), true)
             }
@@ -565,9 +585,9 @@ impl Sizes {
             let shared = keys.usable.get(head).saturating_add(keys.entries.get(head)).min(MOST / 8);
             bytes += 8 * if keys.rule == DictKeys::Log2 { shared } else { usable };
         }
-        if class || keys.refcnt.get(head) == 1 {
+        if class || references == 1 {
             bytes += keys.header + index + usable * if general { DICT_ENTRY } else { 16 };
         }
-        bytes
+        Some(bytes)
     }
 }

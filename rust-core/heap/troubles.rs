@@ -11,6 +11,8 @@ pub struct Troubles {
     pub unreadable: u64,
     /// Objects in the garbage collector's lists whose type is none.
     pub untyped: u64,
+    /// Objects that claim more memory than there is, or tables that are not where they say.
+    pub impossible: u64,
     /// Where the first of each kind are.
     pub places: Vec<(&'static str, u64)>,
 }
@@ -23,6 +25,7 @@ impl Troubles {
             "broken" => &mut self.broken,
             "miscounted" => &mut self.miscounted,
             "untyped" => &mut self.untyped,
+            "impossible" => &mut self.impossible,
             _ => &mut self.unreadable,
         };
         *counter += 1;
@@ -36,6 +39,7 @@ impl Troubles {
         self.miscounted += other.miscounted;
         self.unreadable += other.unreadable;
         self.untyped += other.untyped;
+        self.impossible += other.impossible;
         for place in &other.places {
             if self.places.iter().filter(|(w, _)| *w == place.0).count() < Troubles::SHOWN {
                 self.places.push(*place);

@@ -51,6 +51,11 @@ impl Info {
     pub fn has_gc(&self) -> bool {
         self.flags & flag::HAVE_GC != 0
     }
+
+    /// Bytes of an object without its items and without what is apart from it.
+    pub fn fixed(&self) -> u64 {
+        self.basicsize + u64::from(self.before)
+    }
 }
 
 /// Offsets that a scan uses, resolved once.

@@ -49,6 +49,10 @@ pub(crate) mod flag {
     pub const HEAPTYPE: u64 = 1 << 9;
     pub const READY: u64 = 1 << 12;
     pub const HAVE_GC: u64 = 1 << 14;
+    /// `Py_TPFLAGS_TUPLE_SUBCLASS`.
+    pub const TUPLE_SUBCLASS: u64 = 1 << 26;
+    /// `Py_TPFLAGS_BYTES_SUBCLASS`: `str` in Python 2.
+    pub const BYTES_SUBCLASS: u64 = 1 << 27;
     pub const TYPE_SUBCLASS: u64 = 1 << 31;
 }
 

@@ -94,22 +94,6 @@ def build(n):
     return made
 
 
-def count(objects, path):
-    """In the child."""
-    counts, sizes = {}, {}
-    for one in objects:
-        ty = type(one)
-        counts[ty] = counts.get(ty, 0) + 1
-        sizes[ty] = sizes.get(ty, 0) + sys.getsizeof(one)
-    truth = {"counts": {}, "sizes": {}, "frozen": getattr(gc, "get_freeze_count", int)()}
-    for ty, number in counts.items():
-        name = heaplib.type_name(ty)
-        truth["counts"][name] = truth["counts"].get(name, 0) + number
-        truth["sizes"][name] = truth["sizes"].get(name, 0) + sizes[ty]
-    with open(path, "w") as out:
-        json.dump(truth, out)
-
-
 def main():
     # As tests/rig/target.py calls it.
     path, fifo, mode = sys.argv[1:4]
@@ -122,7 +106,7 @@ def main():
     child = os.fork()
     if child == 0:
         # Neither a frame nor a tuple of arguments is made before the objects are in the list.
-        count(gc.get_objects(), path)
+        heaplib.count(gc.get_objects(), path)
         heaplib.end_child(fifo, mode)
     if mode == "sleep":
         signal.pause()
