@@ -473,11 +473,14 @@ impl Worker<'_> {
     }
 
     /// Whether the reference count could as well be a pointer: a program that is not position-independent
-    /// has its heap below 4 GiB. A list of classes then has words that look like an object.
+    /// has its heap below 4 GiB. A list of classes then has words that look like an object; so has a dict or
+    /// set of classes, freed ones too, where the count is the hash of a class (`_Py_HashPointer`).
     #[inline]
-    fn doubtful(&self, object: &[u8]) -> bool {
+    fn doubtful(&mut self, object: &[u8]) -> bool {
         let count = self.plan.count(object);
-        count >= 0x10000 && count.is_multiple_of(8) && self.local.is_outside(count)
+        count >= 0x10000
+            && (count.is_multiple_of(8) && self.local.is_outside(count)
+                || self.local.get(count.rotate_left(4)).is_some())
     }
 
     /// Whether the next object in the garbage collector's list points back at this one.
