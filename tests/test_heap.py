@@ -49,6 +49,19 @@ def test_other_allocators(name, allocator):
         compare(rows_of(answer), scene.truth())
 
 
+@pytest.mark.parametrize("name", ["2.7-pyenv", "3.8-pyenv", "3.11-deb-stripped", "3.13-pyenv", "3.15-deb-stripped"])
+def test_arenas_of_threads(name):
+    """Of threads that live and of threads that have ended: each has a heap of its own."""
+    interpreter = interpreters.named(name)
+    with target.Target(interpreter, "arenas_scene.py", env={"MALLOC_ARENA_MAX": "8"}) as scene:
+        (answer,) = gdbrun.run(["py-heap --json"], interpreter, pid=scene.pid)
+        rows, truth = rows_of(answer), scene.truth()
+    # The child has no threads, and less of what belongs to them.
+    for kind in ("__main__.Large", "__main__.Long"):
+        assert rows[kind]["tracked"] == rows[kind]["count"] == truth["counts"][kind] == 360
+        assert rows[kind]["size"] == truth["sizes"][kind]
+
+
 @pytest.mark.parametrize("interpreter", MATRIX, ids=str)
 def test_gdb_core(interpreter, tmp_path):
     with target.Target(interpreter, "heap_scene.py") as scene:

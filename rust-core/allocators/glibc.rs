@@ -89,12 +89,13 @@ impl<'a> Window<'a> {
         (fits && flags & IS_MMAPPED == 0).then_some((size, flags))
     }
 
-    /// Whether chunks follow each other from `at`.
+    /// Whether chunks follow each other from `start`. Free ones of a thread's heap have no `NON_MAIN_ARENA`: the
+    /// first becomes free when the thread ends.
     fn is_chain(&mut self, start: u64, end: u64, flags: u64) -> bool {
         let mut at = start;
         for i in 0..CHAIN {
             match self.chunk(at, end) {
-                Some((size, found)) if i > 0 || found & (PREV_INUSE | NON_MAIN_ARENA) == PREV_INUSE | flags => {
+                Some((size, found)) if i > 0 || found & PREV_INUSE != 0 && found & NON_MAIN_ARENA & !flags == 0 => {
                     at += size
                 }
                 _ => return false,
