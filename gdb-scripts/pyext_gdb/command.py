@@ -4,7 +4,6 @@ import argparse
 import collections
 import locale
 import os
-import re
 import shlex
 
 import gdb

@@ -292,6 +292,7 @@ fn damaged(path: &Path, why: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use super::super::owners::{DictAt, Owners};
     use super::super::scan::{Pool, Scanned, Tally, Window};
     use super::super::sizes::Rule;
     use super::super::types::Info;
@@ -309,8 +310,10 @@ mod tests {
             rule: Rule::Fixed,
             sized_as: None,
             flags_at: 0,
+            dict: DictAt::Nowhere,
+            is_dict: false,
         };
-        let pool = |addr, word, object| Pool { addr, size: 64, carved: 10, marks: 0, word, object };
+        let pool = |addr, word, object| Pool { addr, size: 64, carved: 10, used: 10, marks: 0, word, object };
         let pools = vec![pool(0x1000, 0, 0), pool(0x4000, 1, 3)];
         let window = Window { pools, words: vec![0b10_0000_0011, 0b100], types: vec![0, 1, 0, 2] };
         let loose = vec![(0x800, 1), (0x2003, 0), (0x7fff_ffff_fff8, 1)];
@@ -318,6 +321,7 @@ mod tests {
         Census {
             types: types.to_vec(),
             scanned: Scanned { windows: vec![window], loose, ..Scanned::default() },
+            owners: Owners::default(),
             time: Duration::ZERO,
         }
     }

@@ -10,7 +10,7 @@ BY = option(
     "--by",
     choices=["kind", "type", "module", "size", "generation"],
     metavar="WHAT",
-    help="what a row is: kind (a type, and of dicts whose they are: where nothing is typed), type, module, size, generation",
+    help="what a row is: kind (type; of dicts, whose they are; the default), type, module, size or generation",
 )
 OF = option("--of", metavar="EXPR,...", help="only these objects, named as in py-obj")
 SORT = option(
