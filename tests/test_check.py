@@ -27,8 +27,8 @@ def check(interpreter, answer, truth, exact=True):
         assert not less
     more = rows["__main__.More"]
     assert (more["mortal"], more["held_outside"]) == (truth["more"], truth["more"])
-    # A stale word in a C variable can look as if it held one.
-    assert more["held_static"] <= 1
+    # Stale words in C variables can look as if they held some.
+    assert more["held_static"] < truth["more"] - 2
     assert {one["counted"] - one["found"] for one in more["examples"]} == {1}
     in_frame = rows["__main__.InFrame"]
     # Frames are objects up to 3.10.

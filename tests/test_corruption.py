@@ -32,8 +32,9 @@ PATHS = (*(f"py-print {path}" for path in (
     "looped.nosuch")),
     "complete py-print plain.", "complete py-print looped.", "complete py-print olds[0].", "complete py-print sys.")
 ONCE = ("py-bt --all", "py-bt-full", WHOLE, "py-threads", "py-threads --json", "py-info -v", "py-heap",
-        "py-heap --json", "py-gc", "py-find --type Plain", "py-obj self", "py-dup", "py-waste", "py-print len",
-        "py-print PLACES", "py-print sys.modules", "py-frame 1", "py-down", "py-locals --json",
+        "py-heap --json", "py-heap --check", "py-heap --by generation", "py-heap --by size",
+        "py-heap --allocated --native", "py-gc", "py-find --type Plain", "py-obj self", "py-dup", "py-waste",
+        "py-print len", "py-print PLACES", "py-print sys.modules", "py-frame 1", "py-down", "py-locals --json",
         "complete py-print p", "bt 30")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 

@@ -379,6 +379,15 @@ impl<'a, V: Visitor> Walker<'a, V> {
             let Some(inside) = at.checked_add(length).and_then(|end| bytes.get(at..end)) else { return Some(table) };
             let more = self.read(&table, inside);
             table = self.follow(more)?;
+            // A chain may lead back into itself.
+            let length = self.edges.places.length(&table);
+            if length > RUN as u64 {
+                return Some(table);
+            }
+            if !self.afford(length) {
+                self.left.missing = self.left.missing.saturating_add(length);
+                return None;
+            }
         }
     }
 

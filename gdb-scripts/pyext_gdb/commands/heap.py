@@ -22,7 +22,7 @@ ALLOCATED = option(
     "--allocated", action="store_true", help="with the bytes of their blocks and of the tables that are theirs alone"
 )
 NATIVE = option(
-    "--native", action="store_true", help="with the bytes that they have outside: buffers, deque blocks, memory maps"
+    "--native", action="store_true", help="with the bytes that they have outside: buffers and memory maps"
 )
 CHECK = option(
     "--check", action="store_true", help="compare the references found with the reference counts instead"
