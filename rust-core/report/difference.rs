@@ -3,7 +3,7 @@
 
 use super::find::{Hit, lines};
 use super::paint::Paint;
-use super::text::diagnostics;
+use super::text::{diagnostics, heading_and_rows};
 use crate::diag::Diagnostic;
 use crate::objects::text::plain;
 use serde::Serialize;
@@ -128,7 +128,7 @@ pub fn difference(answer: &Difference, skip: usize, limit: usize, paint: &Paint)
         table.push(cells(&answer.total, "(all)".to_owned()));
     }
     let shown = skip.saturating_add(limit);
-    print(&mut out, &table, paint);
+    heading_and_rows(&mut out, &table, &[8; 5], paint);
     if changed.len() > shown {
         let _ = writeln!(out, "<{} more rows. Type `py-heap more` to see them.>", changed.len() - shown);
     } else if skip > 0 && changed.len() <= skip {
@@ -153,27 +153,13 @@ fn new(out: &mut String, answer: &Difference, limit: usize, paint: &Paint) {
     let mut table = vec![["New", "Gone", "Kind"].map(str::to_owned)];
     let number = |value: Option<u64>| value.unwrap_or(0).to_string();
     table.extend(rows.iter().take(limit).map(|row| [number(row.new), number(row.gone), plain(&row.kind)]));
-    print(out, &table, paint);
+    heading_and_rows(out, &table, &[8; 2], paint);
     if rows.len() > limit {
         let _ = writeln!(out, "<{} more kinds. --limit N shows more.>", rows.len() - limit);
     }
     if !answer.new_objects.is_empty() {
         let _ = writeln!(out, "\n{} of the new objects:", answer.new_objects.len());
         lines(out, &answer.new_objects, paint);
-    }
-}
-
-/// A table whose first line is its title, numbers to the right; the last column is text.
-fn print<const N: usize>(out: &mut String, table: &[[String; N]], paint: &Paint) {
-    let width = |column: usize| table.iter().map(|line| line[column].len()).max().unwrap_or(0).max(8);
-    let widths: Vec<usize> = (0..N - 1).map(width).collect();
-    for (i, line) in table.iter().enumerate() {
-        let mut text = String::new();
-        for (cell, width) in line.iter().zip(&widths) {
-            let _ = write!(text, "{cell:>width$} ");
-        }
-        text.push_str(&line[N - 1]);
-        let _ = if i == 0 { writeln!(out, "{}", paint.title(&text)) } else { writeln!(out, "{text}") };
     }
 }
 

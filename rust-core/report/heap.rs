@@ -2,7 +2,7 @@
 //! `docs/json-schema.md`.
 
 use super::paint::Paint;
-use super::text::diagnostics;
+use super::text::{diagnostics, heading_and_rows};
 use crate::diag::Diagnostic;
 use crate::objects::text::plain;
 use serde::Serialize;
@@ -129,17 +129,9 @@ pub fn partition(
         let more = (row.blocks().to_string(), row.native.unwrap_or(0).to_string());
         lines.push(with(cells, more, plain(&row.kind)));
     }
-    let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(String::len).max().unwrap_or(0);
-    let columns = [6, 6, 3, 8, 3, 10, 3, 9, 9].into_iter().take(7 + usize::from(allocated) + usize::from(native));
-    let widths: Vec<usize> = columns.enumerate().map(|(column, least)| width(column).max(least)).collect();
-    for (i, line) in lines.iter().enumerate() {
-        let mut text = String::new();
-        for (cell, width) in line.iter().zip(&widths) {
-            let _ = write!(text, "{cell:>width$} ");
-        }
-        text.push_str(line.last().map_or("", String::as_str));
-        let _ = if i == 0 { writeln!(out, "{}", paint.title(&text)) } else { writeln!(out, "{text}") };
-    }
+    let least: Vec<usize> =
+        [6, 6, 3, 8, 3, 10, 3, 9, 9].into_iter().take(7 + usize::from(allocated) + usize::from(native)).collect();
+    heading_and_rows(&mut out, &lines, &least, paint);
     let end = skip.saturating_add(limit);
     if skip > 0 && skip >= rows.len() {
         let _ = writeln!(out, "<No more rows.>");

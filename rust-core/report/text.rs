@@ -174,6 +174,21 @@ fn innermost(thread: &Thread, room: Option<usize>, paint: &Paint) -> String {
     format!("{} ({}:{line})", paint.function(name), paint.filename(&file))
 }
 
+/// A table whose first line is its heading: numbers to the right in columns that are at `least` so wide, then a text.
+pub(super) fn heading_and_rows(out: &mut String, lines: &[impl AsRef<[String]>], least: &[usize], paint: &Paint) {
+    let longest = |column: usize| lines.iter().filter_map(|line| line.as_ref().get(column)).map(String::len).max();
+    let widths: Vec<usize> =
+        least.iter().enumerate().map(|(column, least)| longest(column).unwrap_or(0).max(*least)).collect();
+    for (i, line) in lines.iter().map(AsRef::as_ref).enumerate() {
+        let mut text = String::new();
+        for (cell, width) in line.iter().zip(&widths) {
+            let _ = write!(text, "{cell:>width$} ");
+        }
+        text.push_str(line.last().map_or("", String::as_str));
+        let _ = if i == 0 { writeln!(out, "{}", paint.title(&text)) } else { writeln!(out, "{text}") };
+    }
+}
+
 /// Lines of columns as wide as their widest cell.
 fn table<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
     let mut widths = [0; N];

@@ -47,14 +47,7 @@ def py_heap(rest, check, **options):
     py-heap --by generation --type ^__main__
     py-heap --of self.queue[0],self.pool,$rdi
     """
-    if rest not in ("", "more"):
-        raise gdb.GdbError("py-heap: what is '%s'? Type: help py-heap" % rest)
-    if check + bool(options["save"]) + bool(options["diff"]) > 1:
-        raise gdb.GdbError("py-heap: --check, --save and --diff are commands of their own. Type one of them first.")
-    if check and rest:
-        raise gdb.GdbError("py-heap --check has no more rows than --limit shows.")
-    if rest == "more" and not _last:
-        raise gdb.GdbError("py-heap more: no table was shown. Type: py-heap")
+    _refuse(rest, check, options)
     if check:
         answer = session.ask_plain("check", limit=options["limit"], json=options["json"])
     elif rest == "more":
@@ -71,6 +64,17 @@ def py_heap(rest, check, **options):
             _last.update(options)
         answer = _ask(options)
     write(answer["text"])
+
+
+def _refuse(rest, check, options):
+    if rest not in ("", "more"):
+        raise gdb.GdbError("py-heap: what is '%s'? Type: help py-heap" % rest)
+    if check + bool(options["save"]) + bool(options["diff"]) > 1:
+        raise gdb.GdbError("py-heap: --check, --save and --diff are commands of their own. Type one of them first.")
+    if check and rest:
+        raise gdb.GdbError("py-heap --check has no more rows than --limit shows.")
+    if rest == "more" and not _last:
+        raise gdb.GdbError("py-heap more: no table was shown. Type: py-heap")
 
 
 def _ask(options):
