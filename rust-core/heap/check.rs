@@ -12,7 +12,6 @@ use super::roots;
 use super::scan::Plan;
 use crate::bytes::Addr;
 use crate::error::{Error, Result};
-use crate::layout::RefCount;
 use crate::objects::Objects;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -73,7 +72,6 @@ pub struct Check {
 struct Counts<'a> {
     index: &'a Index<'a>,
     plan: Plan,
-    refcount: RefCount,
     found: Vec<AtomicU32>,
     counts: Vec<AtomicU32>,
 }
@@ -81,7 +79,7 @@ struct Counts<'a> {
 impl Visitor for Counts<'_> {
     #[inline]
     fn object(&self, number: u32, bytes: &[u8]) {
-        let count = self.refcount.mortal(self.plan.count(bytes));
+        let count = self.plan.mortal(bytes);
         if let Some(place) = self.counts.get(number as usize) {
             place.store(count.and_then(|count| u32::try_from(count).ok()).unwrap_or(IMMORTAL), Ordering::Relaxed);
         }
@@ -113,7 +111,6 @@ impl Check {
         let counts = Counts {
             index: &index,
             plan: Plan::new(&objects.layout.fields, rules)?,
-            refcount: rules.refcount,
             found: zeros(index.len())?,
             counts: zeros(index.len())?,
         };

@@ -10,7 +10,7 @@ use crate::allocators::glibc::HEAD;
 use crate::allocators::pymalloc::OVERHEAD;
 use crate::bytes::{Addr, uint, word};
 use crate::error::Result;
-use crate::layout::{Ints, Slot};
+use crate::layout::Ints;
 use crate::limits;
 use crate::objects::number::{Integer, repr_float};
 use crate::objects::{Kind, Objects};
@@ -20,6 +20,8 @@ use std::sync::Arc;
 
 /// Bytes that are read at a time.
 const RUN: usize = 1 << 20;
+/// Objects between two questions to the user: what is done with one may take long.
+const POLL_EVERY: u64 = 1 << 12;
 /// Bytes that are read ahead between chunks of malloc.
 const AHEAD: usize = 1 << 16;
 
@@ -50,6 +52,14 @@ impl Census {
         let pool_size = objects.layout.rules.pool;
         let mut buffer = vec![0; RUN];
         let mut unreadable = 0;
+        let mut met = 0u64;
+        let mut tell = |seen: &Seen<'_>| -> Result<bool> {
+            met += 1;
+            if met.is_multiple_of(POLL_EVERY) {
+                memory.poll()?;
+            }
+            Ok(f(seen))
+        };
         for window in &self.scanned.windows {
             memory.poll()?;
             let has_wanted = |pool: &Pool| window.objects_of(pool).any(|(_, id)| is_wanted(id));
@@ -79,7 +89,7 @@ impl Census {
                             unreadable += 1;
                             continue;
                         };
-                        if !f(&Seen { addr, id, bytes, pool: true }) {
+                        if !tell(&Seen { addr, id, bytes, pool: true })? {
                             return Ok(unreadable);
                         }
                     }
@@ -106,7 +116,7 @@ impl Census {
                 unreadable += 1;
                 continue;
             }
-            if !f(&Seen { addr: Addr(*addr), id: *id, bytes, pool: false }) {
+            if !tell(&Seen { addr: Addr(*addr), id: *id, bytes, pool: false })? {
                 break;
             }
         }
@@ -176,12 +186,12 @@ impl Compact {
     /// That of the string that begins with `bytes`; `Some(None)` if its characters are apart from it.
     fn of(objects: &Objects, bytes: &[u8]) -> Option<Option<Compact>> {
         let layout = &objects.layout;
-        if field(bytes, &layout.ascii.compact)? == 0 {
+        if layout.ascii.compact.get(bytes)? == 0 {
             return Some(None);
         }
-        let ascii = field(bytes, &layout.ascii.ascii)? != 0;
+        let ascii = layout.ascii.ascii.get(bytes)? != 0;
         let at = if ascii { layout.ascii.size.at() } else { layout.compact.size.at() }.ok()?;
-        let (length, width) = (field(bytes, &layout.ascii.length)?, field(bytes, &layout.ascii.kind)?);
+        let (length, width) = (layout.ascii.length.get(bytes)?, layout.ascii.kind.get(bytes)?);
         Some(Some(Compact { ascii, at, length, width }))
     }
 }
@@ -190,11 +200,11 @@ impl Compact {
 fn digits(objects: &Objects, bytes: &[u8]) -> Option<(bool, u64)> {
     Some(match objects.layout.rules.ints {
         Ints::SignedSize => {
-            let size = field(bytes, &objects.layout.var.ob_size)? as i64;
+            let size = objects.layout.var.ob_size.get(bytes)? as i64;
             (size < 0, size.unsigned_abs())
         }
         Ints::Tagged => {
-            let tag = field(bytes, &objects.layout.long.lv_tag)?;
+            let tag = objects.layout.long.lv_tag.get(bytes)?;
             (tag & 3 == 2, tag >> 3)
         }
     })
@@ -206,12 +216,6 @@ pub struct Texts<'a> {
     beyond: Beyond<'a>,
     raw: Vec<u8>,
     out: Vec<u8>,
-}
-
-/// A field of an object of which `bytes` are the first.
-pub(super) fn field(bytes: &[u8], slot: &Slot) -> Option<u64> {
-    let field = slot.field?;
-    Some(field.of(uint(bytes, field.offset as usize, field.bytes())?))
 }
 
 impl<'a> Texts<'a> {
@@ -231,12 +235,12 @@ impl<'a> Texts<'a> {
             Kind::Unicode2 => self.points(&objects.text(seen.addr, limits::FIND_BYTES / 4).ok()?.points),
             Kind::Str2 | Kind::Bytes => {
                 let at = if kind == Kind::Str2 { &layout.str2.ob_sval } else { &layout.bytes.ob_sval }.at().ok()?;
-                let length = field(bytes, &layout.var.ob_size)?;
+                let length = layout.var.ob_size.get(bytes)?;
                 self.data(seen, at, length)?;
                 std::mem::swap(&mut self.raw, &mut self.out);
             }
             Kind::Int2 => {
-                let _ = write!(self.out, "{}", field(bytes, &layout.int.ob_ival)? as i64);
+                let _ = write!(self.out, "{}", layout.int.ob_ival.get(bytes)? as i64);
             }
             Kind::Int => {
                 let _ = match small(objects, bytes) {
@@ -349,9 +353,9 @@ impl<'a> Contents<'a> {
                 f(&[u8::from(ascii)]);
                 (length, width, at)
             }
-            Kind::Str2 => (field(bytes, &layout.var.ob_size)?, 1, layout.str2.ob_sval.at().ok()?),
-            Kind::Bytes => (field(bytes, &layout.var.ob_size)?, 1, layout.bytes.ob_sval.at().ok()?),
-            Kind::Tuple => (field(bytes, &layout.var.ob_size)?, 8, layout.tuple.ob_item.at().ok()?),
+            Kind::Str2 => (layout.var.ob_size.get(bytes)?, 1, layout.str2.ob_sval.at().ok()?),
+            Kind::Bytes => (layout.var.ob_size.get(bytes)?, 1, layout.bytes.ob_sval.at().ok()?),
+            Kind::Tuple => (layout.var.ob_size.get(bytes)?, 8, layout.tuple.ob_item.at().ok()?),
             Kind::Float => (1, 8, layout.float.ob_fval.at().ok()?),
             Kind::Int2 => (1, 8, layout.int.ob_ival.at().ok()?),
             Kind::Int => {

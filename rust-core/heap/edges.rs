@@ -12,6 +12,7 @@ use super::Census;
 use super::holders::{Holder, holders};
 use super::index::Index;
 use super::scan::Reader;
+use super::sizes::Sizes;
 use super::tables::Places;
 use super::walk::{LOOSE, Left, Walker};
 use crate::error::Result;
@@ -35,6 +36,7 @@ pub struct Edges<'a> {
     pub(super) census: &'a Census,
     pub(super) holders: Vec<Holder>,
     pub(super) places: Places,
+    pub(super) sizes: Sizes,
     pub(super) inner: Inner,
     pub(super) pool: usize,
     pub(super) interned: (usize, usize, u64),
@@ -149,6 +151,7 @@ impl<'a> Edges<'a> {
             census,
             holders: holders(objects, census),
             places: Places::new(fields, rules),
+            sizes: Sizes::new(fields, rules),
             inner: Inner::new(fields, rules),
             pool: rules.pool,
             interned,

@@ -76,12 +76,7 @@ impl Equal {
         // A hint only: where there is no room for all, they are added as far as there is.
         let _ = records.try_reserve_exact((counted.sum::<u64>() as usize).min(limits::COMPARED));
         let mut found = Equal::default();
-        let mut looked_at = 0u64;
         let missed = census.read_each(objects, &wanted, &mut |seen| {
-            looked_at += 1;
-            if looked_at.is_multiple_of(1 << 12) && objects.memory.poll().is_err() {
-                return false;
-            }
             let Some(kind) = kinds.get(usize::from(seen.id)).copied().flatten() else { return true };
             let mut hashers = [keys[0].build_hasher(), keys[1].build_hasher()];
             hashers.iter_mut().for_each(|hasher| hasher.write_u16(seen.id));

@@ -5,10 +5,11 @@
 //! references in words.
 
 use super::Census;
+use super::owners::DictAt;
 use super::types::{Info, TypeId};
 use crate::bytes::Addr;
 use crate::layout::borrowed::{borrowed, only};
-use crate::layout::{DictKeys, Fields, Frames, InstanceDict, Ints, Slot};
+use crate::layout::{DictKeys, Fields, Frames, InstanceDict, Slot};
 use crate::limits;
 use crate::objects::{Kind, Objects, flag};
 
@@ -39,25 +40,16 @@ pub(super) enum Shape {
     Generator,
 }
 
-/// Where an object's attributes are, beside its words.
+/// Where an object's attributes are that are in no dict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Attributes {
-    None,
-    /// A dict so many bytes before the end of an object with items (`_PyObject_GetDictPtr`, negative
-    /// `tp_dictoffset`); `ob_size` has the number of items above so many bits.
-    Behind {
-        itemsize: u64,
-        dictoffset: u64,
-        shift: u32,
-    },
-    /// So many bytes before the object: a dict.
-    Dict(u64),
-    /// 3.11: a dict, or before that a pointer to so many values.
-    Values(u64),
-    /// 3.12: a dict, or with the low bit set so many values.
+pub(super) enum Values {
+    Nowhere,
+    /// 3.11: a word before the pointer to the dict leads to so many.
+    Apart(u64),
+    /// 3.12: so many in place of the dict, where its pointer has the low bit set.
     Tagged(u64),
-    /// 3.13: a dict so many bytes before the object, and values behind it.
-    Inline(u64),
+    /// 3.13: behind the object.
+    Inline,
 }
 
 /// Where objects of one type keep their references.
@@ -70,14 +62,10 @@ pub(super) struct Holder {
     pub items: bool,
     /// Words that do not count.
     pub borrowed: Vec<usize>,
-    pub attributes: Attributes,
-    /// Its objects hold a reference to it.
-    pub heap: bool,
-    pub ty: u64,
-    /// `tp_basicsize`.
-    pub basicsize: usize,
-    /// Bytes between a block's start and the object.
-    pub before: usize,
+    /// The pointer to the dict, where it is none of the words.
+    pub dict: DictAt,
+    pub values: Values,
+    pub info: Info,
 }
 
 impl Holder {
@@ -87,11 +75,9 @@ impl Holder {
             words: (0, 0),
             items: false,
             borrowed: Vec::new(),
-            attributes: Attributes::None,
-            heap: info.flags & flag::HEAPTYPE != 0,
-            ty: info.addr,
-            basicsize: usize::try_from(info.basicsize).unwrap_or(0),
-            before: info.before as usize,
+            dict: DictAt::Nowhere,
+            values: Values::Nowhere,
+            info: *info,
         }
     }
 }
@@ -127,7 +113,8 @@ fn holder(objects: &Objects, info: &Info) -> Holder {
         Kind::Generator if fields.generator.gi_iframe.exists() => Shape::Generator,
         _ => Shape::Words,
     };
-    holder.words = (header, holder.basicsize);
+    let basicsize = usize::try_from(info.basicsize).unwrap_or(0);
+    holder.words = (header, basicsize);
     holder.items = info.itemsize == 8;
     if ty.kind == Kind::Generator && at(&fields.generator.gi_code) == Some(header + 16) {
         // gi_running, a char and nothing (3.9 and older).
@@ -155,14 +142,17 @@ fn holder(objects: &Objects, info: &Info) -> Holder {
     }
     holder.borrowed.sort_unstable();
     holder.borrowed.dedup();
-    holder.attributes = attributes(objects, info, rules.attributes);
-    if info.itemsize > 0 && !holder.items && holder.attributes == Attributes::None && ty.dictoffset < 0 {
-        let dictoffset = ty.dictoffset.unsigned_abs();
-        // It can lie where the type's own struct ends.
-        holder.words.1 = holder.words.1.saturating_sub(usize::try_from(dictoffset).unwrap_or(0));
-        let shift = if ty.kind == Kind::Int && rules.ints == Ints::Tagged { 3 } else { 0 };
-        holder.attributes = Attributes::Behind { itemsize: info.itemsize, dictoffset, shift };
-    }
+    holder.values = values(objects, info, rules.attributes);
+    holder.dict = match info.dict {
+        DictAt::Start(place) if place > 0 => DictAt::Nowhere,
+        DictAt::End(_) if info.itemsize == 8 => DictAt::Nowhere,
+        DictAt::End(before) => {
+            // It can lie where the type's own struct ends.
+            holder.words.1 = holder.words.1.saturating_sub(before as usize);
+            info.dict
+        }
+        other => other,
+    };
     holder
 }
 
@@ -171,8 +161,8 @@ fn inside(holder: &mut Holder, fields: &Fields, open_table: bool) {
     let local = at(&fields.iframe.localsplus).unwrap_or(0);
     match holder.shape {
         // A small table in it is stale when there is a larger one elsewhere.
-        Shape::Set => holder.words.0 = at(&fields.set.size).unwrap_or(holder.basicsize),
-        Shape::Dict if open_table => holder.words.0 = at(&fields.dict.size).unwrap_or(holder.basicsize),
+        Shape::Set => holder.words.0 = at(&fields.set.size).unwrap_or(holder.words.1),
+        Shape::Dict if open_table => holder.words.0 = at(&fields.dict.size).unwrap_or(holder.words.1),
         Shape::Type => {
             let start = at(&fields.heap_type.spec_cache);
             let end = at(&fields.heap_type.size).unwrap_or(0);
@@ -190,7 +180,7 @@ fn inside(holder: &mut Holder, fields: &Fields, open_table: bool) {
             holder.items = false;
         }
         Shape::FrameObject => {
-            holder.words.1 = holder.basicsize.saturating_sub(local);
+            holder.words.1 = holder.words.1.saturating_sub(local);
             holder.items = false;
         }
         Shape::Generator => {
@@ -201,19 +191,19 @@ fn inside(holder: &mut Holder, fields: &Fields, open_table: bool) {
     }
 }
 
-fn attributes(objects: &Objects, info: &Info, rule: InstanceDict) -> Attributes {
+fn values(objects: &Objects, info: &Info, rule: InstanceDict) -> Values {
     let has = |flag: u64| info.flags & flag != 0;
-    let values = || {
+    let count = || {
         let keys = objects.pointer(Addr(info.addr), &objects.layout.heap_type.ht_cached_keys).ok()?;
         objects.uint(keys.non_null()?, &objects.layout.keys.dk_nentries).ok()
     };
     match rule {
-        _ if !has(flag::MANAGED_DICT) => Attributes::None,
-        InstanceDict::Offset => Attributes::None,
-        InstanceDict::Words311 => Attributes::Values(values().unwrap_or(0)),
-        InstanceDict::Word312 => Attributes::Tagged(values().unwrap_or(0)),
-        InstanceDict::Inline { words_before } if has(flag::INLINE_VALUES) => Attributes::Inline(words_before * 8),
-        InstanceDict::Inline { words_before } => Attributes::Dict(words_before * 8),
+        _ if !has(flag::MANAGED_DICT) => Values::Nowhere,
+        InstanceDict::Offset => Values::Nowhere,
+        InstanceDict::Words311 => Values::Apart(count().unwrap_or(0)),
+        InstanceDict::Word312 => Values::Tagged(count().unwrap_or(0)),
+        InstanceDict::Inline { .. } if has(flag::INLINE_VALUES) => Values::Inline,
+        InstanceDict::Inline { .. } => Values::Nowhere,
     }
 }
 

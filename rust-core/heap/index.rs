@@ -8,7 +8,6 @@ use super::Census;
 use super::scan::{Pool, Window};
 use super::types::TypeId;
 use crate::allocators::pymalloc::OVERHEAD;
-use crate::bytes::Addr;
 
 /// Pools closer together than this are looked up in one table.
 const GAP: u64 = 1 << 24;
@@ -104,24 +103,6 @@ impl<'a> Index<'a> {
         };
         let (rank, id) = window.object_in(pool, addr)?;
         (self.census.object_at(pool, rank.block, id).0 == addr).then_some(first + rank.before)
-    }
-
-    /// Where the object with this number is, and its type.
-    pub fn object(&self, number: u32) -> Option<(Addr, TypeId)> {
-        if let Some(loose) = number.checked_sub(self.loose) {
-            return self.census.scanned.loose.get(loose as usize).map(|(addr, id)| (Addr(*addr), *id));
-        }
-        let after = self.pools.partition_point(|(_, _, first)| *first <= number);
-        let (w, p, first) = *self.pools.get(after.checked_sub(1)?)?;
-        let window = self.census.scanned.windows.get(w as usize)?;
-        let pool = window.pools.get(p as usize)?;
-        let (block, id) = window.objects_of(pool).nth((number - first) as usize)?;
-        Some((self.census.object_at(pool, block, id), id))
-    }
-
-    /// The type of the object with this number.
-    pub fn type_of(&self, number: u32) -> Option<TypeId> {
-        self.object(number).map(|(_, id)| id)
     }
 }
 

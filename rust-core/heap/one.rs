@@ -62,9 +62,7 @@ impl Census {
     /// The block of memory that begins at `addr`, whatever is in it; of a pool also one that `addr` lies in.
     pub fn memory(&self, objects: &Objects, addr: Addr) -> Option<Block> {
         if let Some((_, pool)) = self.pool(addr) {
-            let size = u64::from(pool.size);
-            let first = pool.addr + OVERHEAD as u64;
-            return Some(Block { addr: Addr(first + addr.0.checked_sub(first)? / size * size), size, pool: true });
+            return block_in(pool, addr);
         }
         chunk(objects, addr).map(|size| Block { addr, size, pool: false })
     }
@@ -86,9 +84,7 @@ impl Census {
             (block.addr <= addr && addr.0 - block.addr.0 < block.size).then_some((at, id))
         };
         if let Some((_, pool)) = self.pool(addr) {
-            let size = u64::from(pool.size);
-            let block = addr.0.checked_sub(pool.addr + OVERHEAD as u64)? / size;
-            let start = Addr(pool.addr + OVERHEAD as u64 + block * size);
+            let Block { addr: start, size, .. } = block_in(pool, addr)?;
             // Where objects can begin in a block.
             return (0..=size.min(64) / 8).find_map(|i| self.find(start + i * 8).map(|id| (start + i * 8, id)));
         }
@@ -96,6 +92,13 @@ impl Census {
         let near = self.scanned.loose.get(after.saturating_sub(1)..(after + 1).min(self.scanned.loose.len()))?;
         near.iter().find_map(|(at, id)| inside(Addr(*at), *id))
     }
+}
+
+/// The block of `pool` that `addr` lies in.
+fn block_in(pool: &Pool, addr: Addr) -> Option<Block> {
+    let size = u64::from(pool.size);
+    let first = pool.addr + OVERHEAD as u64;
+    Some(Block { addr: Addr(first + addr.0.checked_sub(first)? / size * size), size, pool: true })
 }
 
 /// Bytes that a program may use of the chunk of malloc at `addr`, if its header can be true.

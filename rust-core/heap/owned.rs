@@ -6,14 +6,15 @@
 //! share are their class's, and the `bytes` in which a bytearray of 3.15 has its own count as the bytearray's.
 
 use super::Census;
-use super::contents::{Seen, field};
-use super::sizes::{DICT_ENTRY, MOST, Rule};
+use super::contents::Seen;
+use super::sizes::{MOST, Rule};
 use super::slots::{is_written, values_block};
 use super::types::Info;
 use crate::bytes::{Addr, word};
 use crate::error::Result;
 use crate::layout::own_sizes::Term;
 use crate::layout::{DictKeys, InstanceDict, Slot};
+use crate::objects::keys::ENTRY;
 use crate::objects::{Objects, flag};
 use crate::process::maps;
 
@@ -72,12 +73,7 @@ pub fn find(objects: &Objects, census: &Census) -> Result<Vec<Owned>> {
     let mut all = vec![Owned::default(); whats.len()];
     let mut lent = Vec::new();
     let owner = Owner { objects, census };
-    let mut looked_at = 0u64;
     census.read_each(objects, &wanted, &mut |seen| {
-        looked_at += 1;
-        if looked_at.is_multiple_of(1 << 12) && objects.memory.poll().is_err() {
-            return false;
-        }
         let place = usize::from(seen.id);
         if let (Some(what), Some(sum)) = (whats.get(place), all.get_mut(place)) {
             // What cannot be read has nothing.
@@ -87,7 +83,6 @@ pub fn find(objects: &Objects, census: &Census) -> Result<Vec<Owned>> {
         }
         true
     })?;
-    objects.memory.poll()?;
     for addr in lent {
         let Some(id) = census.find(addr) else { continue };
         if let (Some(block), Some(sum)) = (census.block(objects, addr, id), all.get_mut(usize::from(id))) {
@@ -143,7 +138,7 @@ impl Owner<'_> {
         let layout = &self.objects.layout;
         let header = layout.object.size.at().ok()?;
         let at = |offset: u64| word(seen.bytes, usize::try_from(header + offset).ok()?);
-        let get = |slot: &Slot| field(seen.bytes, slot);
+        let get = |slot: &Slot| slot.get(seen.bytes);
         let tables = |tables: u64| Some(Owned { tables, ..Owned::default() });
         let native = |native: u64| Some(Owned { native, ..Owned::default() });
         // What is in the object itself while it is small.
@@ -212,28 +207,35 @@ impl Owner<'_> {
         }
     }
 
-    /// The tables of a dict.
+    /// Bytes of the tables of a dict.
     fn dict(&self, seen: &Seen<'_>) -> Option<u64> {
-        let layout = &self.objects.layout;
-        let fields = &layout.dict;
-        if layout.rules.keys == DictKeys::OpenTable {
-            let table = field(seen.bytes, &fields.ma_table)?;
-            let small = fields.size.at().ok()?.checked_sub(8 * DICT_ENTRY)?;
-            return Some(if table == (seen.addr + small).0 { 0 } else { self.block(table) });
-        }
-        let keys = Addr(field(seen.bytes, &fields.ma_keys)?);
-        let own = self.objects.uint(keys, &layout.keys.dk_refcnt).is_ok_and(|count| count == 1);
-        let mut bytes = if own { self.block(keys.0) } else { 0 };
-        if let Some(values) = Addr(field(seen.bytes, &fields.ma_values)?).non_null() {
-            // capacity, size, embedded, valid: since 3.13 values can be in the instance.
-            let embedded = match layout.values.valid.at() {
-                Ok(valid) => self.objects.memory.uint(values + valid - 1, 1).ok()? != 0,
-                Err(_) => false,
-            };
-            if !embedded {
-                bytes = bytes.saturating_add(self.block(values_block(self.objects, values).ok()?.0));
-            }
-        }
-        Some(bytes)
+        let tables = dict_tables(self.objects, seen.addr, seen.bytes)?;
+        Some(tables.into_iter().flatten().map(|table| self.block(table.0)).fold(0, u64::saturating_add))
     }
+}
+
+/// Where the tables are that the dict at `addr`, which begins with `bytes`, has alone: neither in the dict itself, nor
+/// shared, nor in the instance whose attributes they are.
+pub(super) fn dict_tables(objects: &Objects, addr: Addr, bytes: &[u8]) -> Option<[Option<Addr>; 2]> {
+    let layout = &objects.layout;
+    let fields = &layout.dict;
+    if layout.rules.keys == DictKeys::OpenTable {
+        // `ma_smalltable` is the last member.
+        let small = addr + fields.size.at().ok()?.checked_sub(8 * ENTRY)?;
+        let table = Addr(fields.ma_table.get(bytes)?);
+        return Some([(table != small).then_some(table), None]);
+    }
+    let keys = Addr(fields.ma_keys.get(bytes)?);
+    let own = objects.uint(keys, &layout.keys.dk_refcnt).ok()? == 1;
+    let values = Addr(fields.ma_values.get(bytes)?).non_null();
+    // capacity, size, embedded, valid: since 3.13 values can be in the instance.
+    let is_embedded = |values: Addr| match layout.values.valid.at() {
+        Ok(valid) => objects.memory.uint(values + valid - 1, 1).map(|embedded| embedded != 0),
+        Err(_) => Ok(false),
+    };
+    let values = match values {
+        Some(values) if !is_embedded(values).ok()? => Some(values_block(objects, values).ok()?),
+        _ => None,
+    };
+    Some([own.then_some(keys), values])
 }

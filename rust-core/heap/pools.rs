@@ -101,3 +101,26 @@ impl Pools {
         part.bits[i / 64] & (1 << (i % 64)) != 0
     }
 }
+
+/// Reads the pools of `pool` bytes at `addresses`, which lie in a part of memory as large as `buffer`, together, and
+/// gives `f` what can be read of each; how many bytes were read, up to the last gap and behind it.
+pub(super) fn read_pools(
+    source: &dyn Source,
+    addresses: impl Iterator<Item = u64>,
+    pool: usize,
+    buffer: &mut [u8],
+    f: &mut dyn FnMut(u64, &[u8]),
+) -> usize {
+    let mut addresses = addresses.peekable();
+    let Some(first) = addresses.peek().copied() else { return 0 };
+    let mut have = source.read_some(first, buffer);
+    for addr in addresses {
+        let at = (addr - first) as usize;
+        if at + pool > have {
+            // A gap before it: read what comes behind the gap.
+            have = at + source.read_some(addr, &mut buffer[at..]);
+        }
+        f(addr, &buffer[at..(at + pool).min(have)]);
+    }
+    have
+}

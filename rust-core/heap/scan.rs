@@ -6,7 +6,7 @@
 
 use super::groups::{Groups, Key};
 use super::owners::{Owner, Record};
-use super::pools::Pools;
+use super::pools::{Pools, read_pools};
 use super::sizes::{HEAD, Pending, Sizes};
 use super::troubles::Troubles;
 use super::types::{Local, TypeId, Types};
@@ -91,8 +91,14 @@ impl Plan {
 
     /// The word before `ob_type`: the reference count, flags included.
     #[inline]
-    pub(super) fn count(&self, object: &[u8]) -> u64 {
+    fn count(&self, object: &[u8]) -> u64 {
         self.ob_type.checked_sub(8).and_then(|at| word(object, at)).unwrap_or(0)
+    }
+
+    /// The object's reference count; `None` if it is immortal.
+    #[inline]
+    pub(super) fn mortal(&self, object: &[u8]) -> Option<u64> {
+        self.refcount.mortal(self.count(object))
     }
 
     /// Whether the object has a reference count that a living one can have.
@@ -335,23 +341,16 @@ impl Worker<'_> {
     fn window(&mut self, number: usize, addresses: &[u64]) -> usize {
         let (Some(first), Some(last)) = (addresses.first(), addresses.last()) else { return 0 };
         let pool = self.plan.pool;
-        let length = (last - first) as usize + pool;
         let mut buffer = std::mem::take(&mut self.buffer);
-        let mut have = self.source.read_some(*first, &mut buffer[..length]);
         let mut window = Window::default();
-        for addr in addresses {
-            let at = (addr - first) as usize;
-            if at + pool > have {
-                // A gap before it: read what comes behind the gap.
-                let n = self.source.read_some(*addr, &mut buffer[at..length]);
-                have = at + n;
-                if n < pool {
-                    self.part.troubles.note("unreadable", *addr);
-                    continue;
-                }
+        let together = &mut buffer[..(last - first) as usize + pool];
+        let have = read_pools(self.source, addresses.iter().copied(), pool, together, &mut |addr, bytes| {
+            if bytes.len() < pool {
+                self.part.troubles.note("unreadable", addr);
+            } else {
+                self.pool(addr, bytes, &mut window);
             }
-            self.pool(*addr, &buffer[at..at + pool], &mut window);
-        }
+        });
         self.near(*first, &buffer[..have]);
         self.buffer = buffer;
         window.types.shrink_to_fit();

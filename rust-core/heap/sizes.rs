@@ -6,9 +6,11 @@
 
 use super::types::{Info, TypeId};
 use crate::bytes::{uint, word};
+use crate::layout::fields::KeysFields;
 use crate::layout::own_sizes::{OwnSize, Term};
 use crate::layout::{CodeSize, DictKeys, Fields, Frames, Ints, RefCount, Rules, Slot};
 use crate::objects::flag;
+use crate::objects::keys::{self, KeysHead};
 use crate::process::Source;
 
 /// How the size of an object is found.
@@ -168,7 +170,7 @@ pub struct Sizes {
     dict: (Option<Place>, Option<Place>),
     /// `sizeof` of `PyTypeObject` and `PyHeapTypeObject`, and the keys that instances share.
     class: (u64, u64, Option<Place>),
-    keys: Keys,
+    keys: (KeysFields, DictKeys),
     ordered: Ordered,
     code: Code,
     frame: Frame,
@@ -218,48 +220,24 @@ struct Frame {
     tag: u64,
 }
 
-/// Where sizes are in a dict's table of keys.
-#[derive(Debug, Clone)]
-struct Keys {
-    rule: DictKeys,
-    refcnt: Place,
-    size: Place,
-    index_bytes: Place,
-    kind: Place,
-    usable: Place,
-    entries: Place,
-    header: u64,
-}
-
 /// Bytes that are looked at for a [`Pending`]: of a table of keys, an object, a struct.
-pub const HEAD: usize = 40;
+pub const HEAD: usize = keys::HEAD;
 
 /// Bytes of an entry of an inline cache of opcodes (`_PyOpcache`).
 const CACHE_ENTRY: u64 = 32;
 
-/// Bytes of an entry of a set (`setentry`), and of an entry of a dict with its hash.
+/// Bytes of an entry of a set (`setentry`).
 pub(super) const SET_ENTRY: u64 = 16;
-pub(super) const DICT_ENTRY: u64 = 24;
 
 /// Sizes in hostile memory are claims: what no object can have.
 pub(super) const MOST: u64 = 1 << 46;
-
-/// Bytes of an index in a table of keys with so many slots.
-pub(super) fn index_width(slots: u64) -> u64 {
-    match slots {
-        0..=0xff => 1,
-        0x100..=0xffff => 2,
-        0x1_0000..=0xffff_ffff => 4,
-        _ => 8,
-    }
-}
 
 impl Sizes {
     /// Those of this build. A field that it does not have reads as 0.
     pub fn new(fields: &Fields, rules: &Rules) -> Sizes {
         let place = |slot: &Slot| Place::new(slot).unwrap_or_default();
         let at = |slot: &Slot| slot.at().unwrap_or(0);
-        let (ascii, two, keys, code) = (&fields.ascii, &fields.unicode2, &fields.keys, &fields.code);
+        let (ascii, two, code) = (&fields.ascii, &fields.unicode2, &fields.code);
         let behind = |slot: &Slot, more: u64| Place::word(at(slot) + more);
         let stack = at(&code.co_stacksize);
         let first = code.co_nlocalsplus.at().map_or(stack, |locals| stack.min(locals));
@@ -281,21 +259,12 @@ impl Sizes {
             set: (place(&fields.set.mask), place(&fields.set.table), at(&fields.set.smalltable)),
             open_dict: (rules.keys == DictKeys::OpenTable).then(|| {
                 // `ma_smalltable` is the last member.
-                let small = at(&fields.dict.size).saturating_sub(8 * DICT_ENTRY);
+                let small = at(&fields.dict.size).saturating_sub(8 * keys::ENTRY);
                 (place(&fields.dict.ma_mask), place(&fields.dict.ma_table), small)
             }),
             dict: (Place::new(&fields.dict.ma_keys), Place::new(&fields.dict.ma_values)),
             class: (at(&fields.ty.size), at(&fields.heap_type.size), Place::new(&fields.heap_type.ht_cached_keys)),
-            keys: Keys {
-                rule: rules.keys,
-                refcnt: place(&keys.dk_refcnt),
-                size: place(if rules.keys == DictKeys::Log2 { &keys.dk_log2_size } else { &keys.dk_size }),
-                index_bytes: place(&keys.dk_log2_index_bytes),
-                kind: place(&keys.dk_kind),
-                usable: place(&keys.dk_usable),
-                entries: place(&keys.dk_nentries),
-                header: at(&keys.dk_indices),
-            },
+            keys: (fields.keys, rules.keys),
             ordered: Ordered {
                 first: place(&fields.odict.od_first),
                 used: place(&fields.dict.ma_used),
@@ -406,7 +375,7 @@ impl Sizes {
     /// The size of a dict, of which `basic` bytes are known.
     pub(super) fn dict(&self, id: TypeId, addr: u64, object: &[u8], basic: u64, later: &mut Vec<Pending>) -> u64 {
         if let Some(places) = &self.open_dict {
-            return self.hash(places, addr, object, DICT_ENTRY, basic);
+            return self.hash(places, addr, object, keys::ENTRY, basic);
         }
         if let Some(keys) = self.dict.0 {
             let values = self.dict.1.is_some_and(|place| place.get(object) != 0);
@@ -557,36 +526,17 @@ impl Sizes {
     /// What the table of keys that begins with `head` adds to the size of its dict, which may have `values`
     /// apart from it. Those of a class count even if they are shared.
     fn of_keys(&self, values: bool, head: &[u8], class: bool) -> Option<u64> {
-        let keys = &self.keys;
-        let references = keys.refcnt.get(head);
-        if references == 0 {
-            return None;
-        }
-        let (slots, index, general) = match keys.rule {
-            DictKeys::Log2 => {
-                let (size, index) = (keys.size.get(head), keys.index_bytes.get(head));
-                if size > 40 || index > 44 {
-                    return None;
-                }
-                (1u64 << size, 1u64 << index, keys.kind.get(head) == 0)
-            }
-            DictKeys::Sized | DictKeys::OpenTable => {
-                let slots = keys.size.get(head);
-                if !slots.is_power_of_two() || slots > 1 << 40 {
-                    return None;
-                }
-                (slots, slots * index_width(slots), true)
-            }
-        };
+        let (fields, rule) = &self.keys;
+        let keys = KeysHead::read(fields, *rule, head).filter(|keys| keys.references > 0)?;
         // USABLE_FRACTION of Objects/dictobject.c.
-        let usable = slots * 2 / 3;
+        let usable = keys.slots * 2 / 3;
         let mut bytes = 0;
         if values {
-            let shared = keys.usable.get(head).saturating_add(keys.entries.get(head)).min(MOST / 8);
-            bytes += 8 * if keys.rule == DictKeys::Log2 { shared } else { usable };
+            let shared = keys.usable.saturating_add(keys.entries).min(MOST / 8);
+            bytes += 8 * if *rule == DictKeys::Log2 { shared } else { usable };
         }
-        if class || references == 1 {
-            bytes += keys.header + index + usable * if general { DICT_ENTRY } else { 16 };
+        if class || keys.references == 1 {
+            bytes += fields.dk_indices.at().ok()? + keys.index_bytes + usable * keys.entry;
         }
         Some(bytes)
     }

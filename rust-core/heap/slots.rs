@@ -2,11 +2,11 @@
 //! all instances have the same attributes. What that would save is counted in blocks, as they are allocated.
 
 use super::Census;
+use super::owned::dict_tables;
 use super::types::{Info, TypeId};
 use crate::allocators::pymalloc::LARGEST;
 use crate::bytes::Addr;
 use crate::error::{Error, Result};
-use crate::layout::DictKeys;
 use crate::objects::attributes::Storage;
 use crate::objects::{Kind, Objects, Type, flag};
 use std::collections::HashMap;
@@ -239,19 +239,8 @@ fn cost(objects: &Objects, census: &Census, addr: Addr, id: TypeId, ty: &Type) -
         Storage::Dict(dict) => {
             let id = census.find(dict).ok_or(unknown(dict))?;
             bytes = bytes.saturating_add(census.block(objects, dict, id).ok_or(unknown(dict))?.size);
-            let fields = &objects.layout.dict;
-            if objects.layout.rules.keys == DictKeys::OpenTable {
-                let table = objects.pointer(dict, &fields.ma_table)?;
-                let inside = table > dict && table.0 - dict.0 < fields.size.at()?;
-                parts.extend((!inside).then_some(table));
-            } else {
-                let keys = objects.pointer(dict, &fields.ma_keys)?;
-                // Those that the instances share are the class's.
-                let own = objects.uint(keys, &objects.layout.keys.dk_refcnt)? == 1;
-                parts.extend(own.then_some(keys));
-                let values = objects.pointer(dict, &fields.ma_values)?.non_null();
-                parts.extend(values.map(|values| values_block(objects, values)).transpose()?);
-            }
+            let head = objects.memory.bytes(dict, objects.layout.dict.size.at()? as usize)?;
+            parts.extend(dict_tables(objects, dict, &head).ok_or(unknown(dict))?.into_iter().flatten());
         }
     }
     // Since 3.13 values can be in the instance.

@@ -3,10 +3,9 @@
 //! They lie anywhere. A walk collects them and reads them in the order of their addresses, most of them together.
 
 use crate::bytes::{uint, word};
+use crate::layout::fields::KeysFields;
 use crate::layout::{DictKeys, Fields, Rules, Slot};
-
-/// Bytes of a dict's keys that say what they are: up to the indices.
-pub(super) const KEYS_HEAD: usize = 40;
+use crate::objects::keys::{HEAD, KeysHead};
 
 /// A table, and whose references are in it.
 #[derive(Debug, Clone, Copy)]
@@ -48,12 +47,7 @@ pub(super) struct More {
 /// Where things are in tables of this build.
 #[derive(Debug, Clone)]
 pub(super) struct Places {
-    rule: DictKeys,
-    size: Option<(usize, usize)>,
-    index_bytes: Option<(usize, usize)>,
-    kind: Option<(usize, usize)>,
-    entries: Option<(usize, usize)>,
-    indices: usize,
+    keys: (KeysFields, DictKeys),
     /// `capacity` and `values` of `PyDictValues` (3.13).
     values: Option<(usize, usize)>,
     /// `data` of a deque's block, how many there are (`BLOCKLEN`), and `rightlink`.
@@ -71,14 +65,8 @@ impl Places {
     /// Those of this build.
     pub fn new(fields: &Fields, rules: &Rules) -> Places {
         let at = |slot: &Slot| place(slot).map_or(usize::MAX / 2, |(at, _)| at);
-        let keys = &fields.keys;
         Places {
-            rule: rules.keys,
-            size: place(if rules.keys == DictKeys::Log2 { &keys.dk_log2_size } else { &keys.dk_size }),
-            index_bytes: place(&keys.dk_log2_index_bytes),
-            kind: place(&keys.dk_kind),
-            entries: place(&keys.dk_nentries),
-            indices: at(&keys.dk_indices),
+            keys: (fields.keys, rules.keys),
             values: place(&fields.values.capacity).map(|(capacity, _)| (capacity, at(&fields.values.values))),
             block: (
                 at(&fields.deque_block.data),
@@ -95,7 +83,7 @@ impl Places {
         match table.what {
             What::Words(count) => count.saturating_mul(8),
             What::Entries { count, size, .. } => count.saturating_mul(u64::from(size)),
-            What::Keys { .. } => KEYS_HEAD as u64,
+            What::Keys { .. } => HEAD as u64,
             What::Values => 8,
             What::Block { .. } => (self.block.0 as u64 + self.block.1 * 8).max(self.block.2 as u64 + 8),
             What::Link { .. } => self.link as u64 + 8,
@@ -103,33 +91,11 @@ impl Places {
         }
     }
 
-    /// Where the entries are behind the head of a table of keys that is at `at`: the first, how many, and of which
-    /// size, key and value.
-    fn keys(&self, at: u64, head: &[u8]) -> Option<(u64, u64, u8, u8, u8)> {
-        let get = |place: Option<(usize, usize)>| place.and_then(|(at, width)| uint(head, at, width));
-        let size = get(self.size)?;
-        let (slots, index_bytes, general) = if self.rule == DictKeys::Log2 {
-            let bytes = get(self.index_bytes)?;
-            if size > 40 || bytes > 44 {
-                return None;
-            }
-            (1u64 << size, 1u64 << bytes, get(self.kind)? == 0)
-        } else {
-            if !size.is_power_of_two() || size > 1 << 40 {
-                return None;
-            }
-            let width = match size {
-                0..=0xff => 1,
-                0x100..=0xffff => 2,
-                0x1_0000..=0xffff_ffff => 4,
-                _ => 8,
-            };
-            (size, size * width, true)
-        };
-        let count = get(self.entries)?;
-        let first = at.checked_add(self.indices as u64)?.checked_add(index_bytes)?;
-        let (size, key, value) = if general { (24, 8, 16) } else { (16, 0, 8) };
-        (count <= slots).then_some((first, count, size, key, value))
+    /// The table of keys that is at `at` and begins with `head`, and where its first entry is.
+    fn keys(&self, at: u64, head: &[u8]) -> Option<(KeysHead, u64)> {
+        let (fields, rule) = &self.keys;
+        let keys = KeysHead::read(fields, *rule, head).filter(|keys| keys.entries <= keys.slots)?;
+        Some((keys, at.checked_add(fields.dk_indices.at().ok()?)?.checked_add(keys.index_bytes)?))
     }
 
     /// Calls `pair` with the key and the value of each entry of `table`, and `single` with every other reference.
@@ -156,8 +122,12 @@ impl Places {
                 }
             }
             What::Keys { shared, values } => {
-                let Some((first, count, size, key, value)) = self.keys(at, bytes) else { return more };
-                let entries = Table { at: first, owner, what: What::Entries { count, size, key, value } };
+                let Some((KeysHead { entries: count, entry, places: (key, value), .. }, first)) = self.keys(at, bytes)
+                else {
+                    return more;
+                };
+                let what = What::Entries { count, size: entry as u8, key: key as u8, value: value as u8 };
+                let entries = Table { at: first, owner, what };
                 if shared {
                     more.shared = Some(entries);
                     let what = What::Words(count);

@@ -2,12 +2,14 @@
 //! [`super::edges`].
 
 use super::edges::{Edges, NOWHERE, Visitor};
-use super::holders::{Attributes, Holder, Shape, of};
+use super::holders::{Holder, Shape, Values, of};
+use super::pools::read_pools;
 use super::scan::{Pool, Window};
 use super::tables::{More, Table, What};
 use super::types::TypeId;
 use crate::allocators::pymalloc::OVERHEAD;
 use crate::bytes::{uint, word};
+use crate::objects::flag;
 use crate::process::Source;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -95,16 +97,13 @@ impl<'a, V: Visitor> Walker<'a, V> {
         if buffer.len() < length {
             buffer.resize(length, 0);
         }
-        let mut have = self.source.read_some(first.addr, &mut buffer[..length]);
-        for one in &window.pools {
-            let at = (one.addr - first.addr) as usize;
-            if at + pool > have {
-                let n = self.source.read_some(one.addr, &mut buffer[at..length]);
-                have = at + n;
+        let mut pools = window.pools.iter();
+        let addresses = window.pools.iter().map(|pool| pool.addr);
+        let have = read_pools(self.source, addresses, pool, &mut buffer[..length], &mut |_, bytes| {
+            if let Some(one) = pools.next() {
+                number = self.pool(window, one, bytes, number);
             }
-            let bytes = buffer.get(at..(at + pool).min(have)).unwrap_or(&[]);
-            number = self.pool(window, one, bytes, number);
-        }
+        });
         self.near(first.addr, &buffer[..have]);
         self.buffer = buffer;
     }
@@ -127,7 +126,7 @@ impl<'a, V: Visitor> Walker<'a, V> {
         let mut bytes = [0u8; LARGE];
         for (i, (addr, id)) in all.iter().enumerate().skip(first).take(LOOSE) {
             let Some(holder) = of(&self.edges.holders, *id) else { continue };
-            let start = addr.wrapping_sub(holder.before as u64);
+            let start = addr.wrapping_sub(u64::from(holder.info.before));
             // Up to the next object: that is more than its own.
             let room = all.get(i + 1).map_or(LARGE as u64, |(next, _)| next.saturating_sub(start));
             let room = room.min(LARGE as u64) as usize;
@@ -154,11 +153,12 @@ impl<'a, V: Visitor> Walker<'a, V> {
     fn object(&mut self, number: u32, id: TypeId, addr: u64, block: &[u8], partly: bool) {
         let edges = self.edges;
         let Some(holder) = of(&edges.holders, id) else { return };
-        let Some(object) = block.get(holder.before..) else { return };
-        let addr = addr + holder.before as u64;
+        let Some(object) = block.get(holder.info.before as usize..) else { return };
+        let addr = addr + u64::from(holder.info.before);
         self.visitor.object(number, object);
-        if holder.heap {
-            self.reference(number, holder.ty);
+        // Classes count their instances.
+        if holder.info.flags & flag::HEAPTYPE != 0 {
+            self.reference(number, holder.info.addr);
         }
         if holder.shape == Shape::Leaf {
             return;
@@ -193,31 +193,20 @@ impl<'a, V: Visitor> Walker<'a, V> {
 
     #[inline]
     fn attributes(&mut self, number: u32, holder: &Holder, block: &[u8], object: &[u8]) {
-        let before = |bytes: u64| {
-            let at = holder.before.checked_sub(bytes as usize);
-            at.and_then(|at| word(block, at)).unwrap_or(0)
-        };
-        match holder.attributes {
-            Attributes::None => {}
-            Attributes::Behind { itemsize, dictoffset, shift } => {
-                let count = (word(object, self.edges.inner.ob_size).unwrap_or(0) as i64).unsigned_abs() >> shift;
-                let end = (holder.basicsize as u64).saturating_add(count.saturating_mul(itemsize).min(1 << 40));
-                let dict = end.next_multiple_of(8).saturating_sub(dictoffset) as usize;
-                self.reference(number, word(object, dict).unwrap_or(0));
+        let before = i64::from(holder.info.before);
+        let at = |place: i64| usize::try_from(before + place).ok().and_then(|at| word(block, at)).unwrap_or(0);
+        let dict = holder.dict.place(|| self.edges.sizes.end(&holder.info, object)).map_or(0, at);
+        match holder.values {
+            Values::Tagged(count) if dict & 1 == 1 => self.table(dict.wrapping_add(1), number, What::Words(count)),
+            Values::Nowhere | Values::Tagged(_) => self.reference(number, dict),
+            Values::Apart(count) => {
+                self.reference(number, dict);
+                self.table(at(-32), number, What::Words(count));
             }
-            Attributes::Dict(at) => self.reference(number, before(at)),
-            Attributes::Values(count) => {
-                self.reference(number, before(24));
-                self.table(before(32), number, What::Words(count));
-            }
-            Attributes::Tagged(count) => match before(24) {
-                values if values & 1 == 1 => self.table(values.wrapping_add(1), number, What::Words(count)),
-                dict => self.reference(number, dict),
-            },
-            Attributes::Inline(at) => {
-                self.reference(number, before(at));
+            Values::Inline => {
+                self.reference(number, dict);
                 let (capacity, values) = self.edges.inner.values;
-                let start = holder.basicsize;
+                let start = holder.info.basicsize as usize;
                 // PyDictValues: capacity, size, embedded, valid.
                 let (count, valid) =
                     (uint(object, start + capacity, 1), uint(object, start + capacity + 3, 1).unwrap_or(0));

@@ -5,13 +5,15 @@
 //! instances of a class share are the class's, and no waste of any of them.
 
 use super::Census;
-use super::contents::{Seen, field, source};
-use super::sizes::{DICT_ENTRY, HEAD, MOST, Rule, SET_ENTRY, index_width};
+use super::contents::{Seen, source};
+use super::owned::dict_tables;
+use super::sizes::{MOST, Rule, SET_ENTRY};
 use super::types::TypeId;
 use crate::bytes::Addr;
 use crate::error::Result;
 use crate::layout::DictKeys;
 use crate::objects::Objects;
+use crate::objects::keys::{ENTRY, HEAD, KeysHead, index_width};
 use serde::Serialize;
 
 /// Tables of keys that are read at a time.
@@ -113,12 +115,7 @@ impl Waste {
         let open = objects.layout.rules.keys == DictKeys::OpenTable;
         let mut found = Waste::default();
         let mut pending: Vec<Pending> = Vec::with_capacity(BATCH);
-        let mut looked_at = 0u64;
         let missed = census.read_each(objects, &wanted, &mut |seen| {
-            looked_at += 1;
-            if looked_at.is_multiple_of(1 << 12) && objects.memory.poll().is_err() {
-                return false;
-            }
             let Some(container) = containers.get(usize::from(seen.id)).copied().flatten() else { return true };
             let fill = match container {
                 Container::List => list(objects, seen),
@@ -141,7 +138,6 @@ impl Waste {
         })?;
         found.tables(objects, &mut pending, limit);
         found.unreadable += missed;
-        objects.memory.poll()?;
         found.keep(limit);
         Ok(found)
     }
@@ -190,16 +186,16 @@ fn array(items: u64, room: u64, each: u64) -> Option<Fill> {
 
 fn list(objects: &Objects, seen: &Seen<'_>) -> Option<Fill> {
     let fields = &objects.layout.list;
-    let items = field(seen.bytes, &objects.layout.var.ob_size)?;
-    let allocated = field(seen.bytes, &fields.allocated)?;
+    let items = objects.layout.var.ob_size.get(seen.bytes)?;
+    let allocated = fields.allocated.get(seen.bytes)?;
     // While a list is being sorted it has no items, and -1 stands there.
-    let none = field(seen.bytes, &fields.ob_item)? == 0 || allocated == u64::MAX;
+    let none = fields.ob_item.get(seen.bytes)? == 0 || allocated == u64::MAX;
     array(items, if none { 0 } else { allocated }, 8)
 }
 
 fn bytearray(objects: &Objects, seen: &Seen<'_>) -> Option<Fill> {
-    let items = field(seen.bytes, &objects.layout.var.ob_size)?;
-    let allocated = field(seen.bytes, &objects.layout.bytearray.ob_alloc)?;
+    let items = objects.layout.var.ob_size.get(seen.bytes)?;
+    let allocated = objects.layout.bytearray.ob_alloc.get(seen.bytes)?;
     // The 0 at the end; since 3.15 it belongs to the `bytes`.
     let (end, around) = match objects.layout.rules.bytearray_of_bytes {
         true => (0, objects.layout.bytes.ob_sval.at().ok()? + 1),
@@ -225,45 +221,36 @@ fn open(objects: &Objects, items: u64, mask: u64, apart: bool, each: u64) -> Opt
 
 fn set(objects: &Objects, seen: &Seen<'_>) -> Option<Fill> {
     let fields = &objects.layout.set;
-    let apart = field(seen.bytes, &fields.table)? != (seen.addr + fields.smalltable.at().ok()?).0;
-    open(objects, field(seen.bytes, &fields.used)?, field(seen.bytes, &fields.mask)?, apart, SET_ENTRY)
+    let apart = fields.table.get(seen.bytes)? != (seen.addr + fields.smalltable.at().ok()?).0;
+    open(objects, fields.used.get(seen.bytes)?, fields.mask.get(seen.bytes)?, apart, SET_ENTRY)
 }
 
 fn open_table(objects: &Objects, seen: &Seen<'_>) -> Option<Fill> {
     let fields = &objects.layout.dict;
-    // `ma_smalltable` is the last member.
-    let small = fields.size.at().ok()?.checked_sub(LEAST_SLOTS * DICT_ENTRY)?;
-    let apart = field(seen.bytes, &fields.ma_table)? != (seen.addr + small).0;
-    open(objects, field(seen.bytes, &fields.ma_used)?, field(seen.bytes, &fields.ma_mask)?, apart, DICT_ENTRY)
+    let apart = dict_tables(objects, seen.addr, seen.bytes)?[0].is_some();
+    open(objects, fields.ma_used.get(seen.bytes)?, fields.ma_mask.get(seen.bytes)?, apart, ENTRY)
 }
 
 fn dict(objects: &Objects, seen: &Seen<'_>) -> Option<Pending> {
     let fields = &objects.layout.dict;
-    let items = field(seen.bytes, &fields.ma_used)?;
-    Some(Pending { keys: field(seen.bytes, &fields.ma_keys)?, addr: seen.addr, id: seen.id, items })
+    let items = fields.ma_used.get(seen.bytes)?;
+    Some(Pending { keys: fields.ma_keys.get(seen.bytes)?, addr: seen.addr, id: seen.id, items })
 }
 
 /// A dict's table of keys, which begins with `head`.
 fn keys(objects: &Objects, head: &[u8], items: u64) -> Option<Fill> {
-    let fields = &objects.layout.keys;
-    if field(head, &fields.dk_refcnt)? != 1 {
+    let keys = KeysHead::read(&objects.layout.keys, objects.layout.rules.keys, head)?;
+    if keys.references != 1 {
         return Some(Fill { items, room: items, wasted: 0 });
     }
-    let (slots, entry) = match objects.layout.rules.keys {
-        DictKeys::Log2 => {
-            let log2 = field(head, &fields.dk_log2_size).filter(|log2| *log2 <= 40)?;
-            (1 << log2, if field(head, &fields.dk_kind)? == 0 { DICT_ENTRY } else { 16 })
-        }
-        _ => (field(head, &fields.dk_size).filter(|slots| slots.is_power_of_two() && *slots <= 1 << 40)?, DICT_ENTRY),
-    };
+    let (slots, indices) = (keys.slots, objects.layout.keys.dk_indices.at().ok()?);
     // USABLE_FRACTION of Objects/dictobject.c.
     let room = |slots: u64| slots * 2 / 3;
-    let bytes = |slots: u64| slots * index_width(slots) + room(slots) * entry;
+    let bytes = |slots: u64| slots * index_width(slots) + room(slots) * keys.entry;
     let mut least = LEAST_SLOTS;
     while room(least) < items && least < slots {
         least *= 2;
     }
-    let needed = if items == 0 { 0 } else { fields.dk_indices.at().ok()? + bytes(least) };
-    let taken = fields.dk_indices.at().ok()? + bytes(slots);
-    Some(Fill { items, room: room(slots), wasted: taken.saturating_sub(needed) })
+    let needed = if items == 0 { 0 } else { indices + bytes(least) };
+    Some(Fill { items, room: room(slots), wasted: (indices + bytes(slots)).saturating_sub(needed) })
 }

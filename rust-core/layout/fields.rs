@@ -5,6 +5,7 @@
 //! built-in table. A field that a build does not have stays empty and answers
 //! [`Error::NoField`] when it is used.
 
+use crate::bytes::uint;
 use crate::error::{Error, Result};
 use serde::Serialize;
 
@@ -64,6 +65,14 @@ impl Slot {
     /// [`Error::NoField`] where this build has no such field.
     pub fn at(&self) -> Result<u64> {
         self.field.map(|f| u64::from(f.offset)).ok_or(Error::NoField(self.name))
+    }
+
+    /// Its value in a struct of which `bytes` are the first; `None` where this build has no such field, or the bytes
+    /// end before it.
+    #[inline]
+    pub fn get(&self, bytes: &[u8]) -> Option<u64> {
+        let field = self.field?;
+        Some(field.of(uint(bytes, field.offset as usize, field.bytes())?))
     }
 
     /// Whether this build has the field.

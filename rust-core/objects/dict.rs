@@ -1,5 +1,6 @@
 //! `dict`: its items, in order. Three generations of tables.
 
+use super::keys::{ENTRY, HEAD, KeysHead};
 use super::{Objects, TOO_MUCH};
 use crate::bytes::{Addr, uint, word};
 use crate::error::{Error, Result};
@@ -124,7 +125,7 @@ impl Objects {
         let keys = Keys {
             entries: self.pointer(addr, &fields.ma_table)?,
             count: slots.min(limits::DICT_ENTRIES),
-            entry_size: 24,
+            entry_size: ENTRY,
             key_at: 8,
             value_at: 16,
         };
@@ -134,44 +135,16 @@ impl Objects {
     /// The table of keys at `addr`.
     pub(super) fn keys(&self, addr: Addr) -> Result<Keys> {
         let fields = &self.layout.keys;
-        let corrupt = Error::Corrupt { what: "the keys of a dict", addr };
+        let corrupt = || Error::Corrupt { what: "the keys of a dict", addr };
         if !addr.is_plausible() {
-            return Err(corrupt);
+            return Err(corrupt());
         }
-        let (index_bytes, slots, general) = match self.layout.rules.keys {
-            DictKeys::Log2 => {
-                let log2_size = self.uint(addr, &fields.dk_log2_size)?;
-                let log2_bytes = self.uint(addr, &fields.dk_log2_index_bytes)?;
-                if log2_size > 40 || log2_bytes > 44 {
-                    return Err(corrupt);
-                }
-                (1u64 << log2_bytes, 1u64 << log2_size, self.uint(addr, &fields.dk_kind)? == 0)
-            }
-            _ => {
-                let slots = self.uint(addr, &fields.dk_size)?;
-                if !slots.is_power_of_two() || slots > 1 << 40 {
-                    return Err(corrupt);
-                }
-                let width = match slots {
-                    0..=0xff => 1,
-                    0x100..=0xffff => 2,
-                    0x1_0000..=0xffff_ffff => 4,
-                    _ => 8,
-                };
-                (slots * width, slots, true)
-            }
-        };
-        let count = self.uint(addr, &fields.dk_nentries)?;
-        if count > slots {
-            return Err(corrupt);
-        }
-        let entries = addr + fields.dk_indices.at()? + index_bytes;
-        let count = usize::try_from(count).unwrap_or(usize::MAX).min(limits::DICT_ENTRIES);
-        Ok(if general {
-            Keys { entries, count, entry_size: 24, key_at: 8, value_at: 16 }
-        } else {
-            Keys { entries, count, entry_size: 16, key_at: 0, value_at: 8 }
-        })
+        let head = KeysHead::read(fields, self.layout.rules.keys, &self.memory.bytes(addr, HEAD)?);
+        let head = head.filter(|head| head.entries <= head.slots).ok_or_else(corrupt)?;
+        let count = usize::try_from(head.entries).unwrap_or(usize::MAX).min(limits::DICT_ENTRIES);
+        let (key_at, value_at) = head.places;
+        let entries = addr + fields.dk_indices.at()? + head.index_bytes;
+        Ok(Keys { entries, count, entry_size: head.entry, key_at, value_at })
     }
 
     fn combined_each(&self, keys: &Keys, f: &mut dyn FnMut(Addr, Addr) -> bool) -> Result<()> {

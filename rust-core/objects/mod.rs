@@ -13,6 +13,7 @@ pub mod dict;
 pub mod finder;
 pub mod header;
 mod instances;
+pub mod keys;
 mod kinds;
 pub mod lines;
 pub mod lookup;

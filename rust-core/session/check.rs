@@ -1,6 +1,7 @@
 //! `py-heap --check`: reference counts against the references that were found.
 
 use super::attach::Attached;
+use super::partition::type_name;
 use super::request::{Request, Response};
 use crate::bytes::Addr;
 use crate::diag::Diagnostics;
@@ -55,7 +56,6 @@ pub fn check(attached: &Attached, request: &Request) -> Result<Response> {
 }
 
 fn row(attached: &Attached, ty: u64, checked: &Checked) -> Row {
-    let objects = &attached.objects;
     let Checked { mortal, equal, more, in_static, fewer, .. } = *checked;
     let examples = checked.fewer_examples.iter().chain(&checked.more_examples).map(|one| Example {
         address: one.addr,
@@ -63,9 +63,7 @@ fn row(attached: &Attached, ty: u64, checked: &Checked) -> Row {
         found: u64::from(one.found),
     });
     Row {
-        kind: objects
-            .type_at(Addr(ty))
-            .map_or_else(|_| format!("<unreadable type at {}>", Addr(ty)), |ty| objects.class_name(&ty)),
+        kind: type_name(&attached.objects, Addr(ty)),
         mortal,
         equal,
         held_outside: more,

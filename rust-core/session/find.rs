@@ -76,18 +76,15 @@ pub fn find(attached: &Attached, request: &Request) -> Result<Response> {
     let missed = objects.searching(|| {
         let mut texts = Texts::new(objects);
         let sizing = sizes::Sizes::new(&objects.layout.fields, &objects.layout.rules);
-        let mut looked_at = 0u64;
-        let mut go_on = || {
-            looked_at += 1;
-            !looked_at.is_multiple_of(1 << 12) || objects.memory.poll().is_ok()
-        };
         if value.is_none() && size.is_none() {
+            let mut looked_at = 0u64;
             census.each(&mut |addr, id| {
                 let Some(ty) = types.of(objects, addr, id) else { return true };
                 if has_attributes(addr, &ty) {
                     hit(addr, id);
                 }
-                go_on()
+                looked_at += 1;
+                !looked_at.is_multiple_of(1 << 12) || objects.memory.poll().is_ok()
             });
             return Ok(0);
         }
@@ -100,7 +97,7 @@ pub fn find(attached: &Attached, request: &Request) -> Result<Response> {
             if fits && has_attributes(seen.addr, &ty) {
                 hit(seen.addr, seen.id);
             }
-            go_on()
+            true
         };
         census.read_each(objects, &wanted, look)
     })?;

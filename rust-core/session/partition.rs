@@ -98,7 +98,7 @@ impl<'a> Kinds<'a> {
 }
 
 /// The name of a type, with its module.
-fn type_name(objects: &Objects, addr: Addr) -> String {
+pub(super) fn type_name(objects: &Objects, addr: Addr) -> String {
     objects.type_at(addr).map_or_else(|_| format!("<unreadable type at {addr}>"), |ty| objects.class_name(&ty))
 }
 

@@ -1,11 +1,11 @@
 //! `py-waste`: room for items that are not there, and classes that could have `__slots__`.
 
 use super::attach::Attached;
-use super::pattern::{compile, reason};
+use super::heap::pattern;
 use super::request::{Request, Response};
 use crate::bytes::Addr;
 use crate::diag::Diagnostics;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::heap::waste::{Container, Roomy, Waste as Found};
 use crate::heap::{Census, slots};
 use crate::limits;
@@ -19,12 +19,11 @@ const ROWS: usize = 20;
 /// Answers `py-waste`.
 ///
 /// # Errors
-/// [`Error::User`] for a pattern that is none; as [`Census::take`].
+/// [`crate::error::Error::User`] for a pattern that is none; as [`Census::take`].
 pub fn waste(attached: &Attached, request: &Request) -> Result<Response> {
     let objects = &attached.objects;
     let options = &request.options;
-    let pattern = options.type_name.as_deref().map(compile).transpose();
-    let pattern = pattern.map_err(|e| Error::User(format!("--type: {}", reason(&e))))?;
+    let pattern = pattern(request)?;
     let stopped = attached.stopped()?;
     let census = stopped.census(objects)?;
     let start = Instant::now();
