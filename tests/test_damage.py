@@ -224,7 +224,9 @@ def test_truncated_core(broken, kernel_core, tmp_path, percent):
     answers = broken.ask("py-bt --all", "py-bt", "py-info", "py-threads", "py-locals", "bt", "py-bt --all --json",
                          core=cut)
     for answer in answers[:4]:
-        lines = [(answer.error.strip().splitlines() or [""])[0], (answer.text.strip().splitlines() or [""])[0]]
+        # GDB's own, of registers that it does not know, on processors that are newer than it.
+        error = re.sub("^warning: Section .*\n", "", answer.error, flags=re.M)
+        lines = [(text.strip().splitlines() or [""])[0] for text in (error, answer.text)]
         assert any("truncated" in line for line in lines), f"{answer.command}: {lines}"
         assert "bug" not in answer.error
     if answers[-1].text:
