@@ -15,14 +15,18 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// Whether it says that the core is cut off: that is said before everything else.
-    pub fn is_about_truncation(&self) -> bool {
-        self.what.starts_with(TRUNCATED)
+    /// Whether it says what all of the answer is about, and is said before everything else: the core is cut
+    /// off, or this is a copy.
+    pub fn is_said_first(&self) -> bool {
+        self.what.starts_with(TRUNCATED) || self.what.starts_with(COPIED)
     }
 }
 
 /// How the remark about a core that is cut off begins.
 pub const TRUNCATED: &str = "the core is truncated";
+
+/// How the remark about a copy begins.
+pub const COPIED: &str = "from the copy of process";
 
 /// Collects remarks, each once and at most [`limits::DIAGNOSTICS`] of them.
 #[derive(Debug, Default)]

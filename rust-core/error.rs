@@ -18,6 +18,8 @@ pub enum FaultCause {
     Truncated,
     /// The operating system or the host refused the read.
     Refused,
+    /// The mapping existed when the process was copied, and is of a kind that is not copied.
+    NotCopied,
 }
 
 impl std::fmt::Display for FaultCause {
@@ -27,6 +29,7 @@ impl std::fmt::Display for FaultCause {
             FaultCause::NotInCore => "not saved in the core",
             FaultCause::Truncated => "the core is truncated",
             FaultCause::Refused => "refused",
+            FaultCause::NotCopied => "not in the copy of the process",
         })
     }
 }

@@ -28,3 +28,4 @@ def unload():
     printers.unregister()
     session.disconnect_events()
     session.close_all()
+    session.drop_copies()

@@ -5,6 +5,9 @@ import gdb
 from . import hints, native, parameters, styles, target
 
 _sessions = {}
+#: Sessions that answer from a copy of a process that runs on, by inferior, and what they were asked about when the
+#: copy was taken: its thread and frame are where names are looked for.
+_copies = {}
 #: The Python frame that the user has selected: {thread: (index, stack pointer of GDB's frame then)}.
 _selected = {}
 
@@ -14,6 +17,8 @@ def current():
     inferior = gdb.selected_inferior()
     key = target.key(inferior)
     if key is None:
+        if inferior.num in _copies:
+            raise gdb.GdbError("The process was detached. Its copy answers what looks at the heap: py-heap and others.")
         raise gdb.GdbError(hints.no_target())
     known = _sessions.get(inferior.num)
     if known and known[0] == key:
@@ -31,6 +36,21 @@ def ask(command, everything=False, native=False, **options):
     With `native`, GDB's own backtraces go with it: a first one can take GDB most of a second.
     """
     session = current()
+    request = _about(session, everything, native)
+    request.update(command=command, options=options)
+    answer = session.query(request)
+    if "need" in answer:
+        for one in request["threads"]:
+            if one["gdb"] in answer["need"]["native"]:
+                one["native"] = target.native_frames(answer["need"]["variables"])
+        answer = session.query(request)
+    if "select" in answer:
+        select(answer["select"])
+    return answer
+
+
+def _about(session, everything, native):
+    """What a question is about: the selected thread, or all; the selected frame; the user's settings."""
     inferior = gdb.selected_inferior()
     thread = gdb.selected_thread()
     if thread is not None and thread.is_running():
@@ -41,8 +61,6 @@ def ask(command, everything=False, native=False, **options):
     if thread is not None and not thread.is_valid():
         raise gdb.GdbError("GDB has lost the target: its connection is gone, or it has ended.")
     request = {
-        "command": command,
-        "options": options,
         "threads": threads,
         "thread": thread.num if thread else None,
         "frame": selected_frame(),
@@ -55,15 +73,7 @@ def ask(command, everything=False, native=False, **options):
     }
     if request["stock"]:
         request["level"] = target.selected_level()
-    answer = session.query(request)
-    if "need" in answer:
-        for one in request["threads"]:
-            if one["gdb"] in answer["need"]["native"]:
-                one["native"] = target.native_frames(answer["need"]["variables"])
-        answer = session.query(request)
-    if "select" in answer:
-        select(answer["select"])
-    return answer
+    return request
 
 
 def ask_plain(command, **options):
@@ -76,9 +86,51 @@ def ask_plain(command, **options):
     return (known[1] if known else current()).query({"command": command, "options": options, "stock": is_stock()})
 
 
+def ask_heap(command, named=False, **options):
+    """Put a question about the heap; with `named`, about what has a name in the selected frame.
+
+    Where there is a copy of the process, it answers.
+    """
+    session, about = _copies.get(gdb.selected_inferior().num, (None, None))
+    if session is None:
+        return ask(command, **options) if named else ask_plain(command, **options)
+    request = {**about, **styles.for_request()} if named else {"stock": is_stock()}
+    return session.query({**request, "command": command, "options": options})
+
+
+def copy_and_detach(**options):
+    """Take a copy of the process, let it run on, and return what the library says of the copy."""
+    session = current()
+    inferior = gdb.selected_inferior()
+    about = _about(session, True, False)
+    answer = session.query({**about, "command": "copy", "options": options})
+    drop_copy(inferior.num)
+    del _sessions[inferior.num]
+    _copies[inferior.num] = session, about
+    try:
+        gdb.execute("detach", to_string=True)
+    except gdb.error as e:
+        drop_copy(inferior.num)
+        raise gdb.GdbError("GDB cannot detach (%s): the copy is dropped." % e)
+    return answer
+
+
+def drop_copy(number):
+    """Forget the copy of the process of inferior `number`; say whether there was one."""
+    session, _ = _copies.pop(number, (None, None))
+    if session is not None:
+        session.close()
+    return session is not None
+
+
 def names(text):
     """The names and paths that complete `text` in the selected Python frame."""
     return ask("names", name=text)["data"]
+
+
+def heap_names(text):
+    """The same, where the heap is looked at."""
+    return ask_heap("names", named=True, name=text)["data"]
 
 
 def is_stock():
@@ -115,6 +167,12 @@ def close_all():
     for number in list(_sessions):
         close(number)
     _selected.clear()
+
+
+def drop_copies():
+    """Forget all copies."""
+    for number in list(_copies):
+        drop_copy(number)
 
 
 def _on_change(_event=None):

@@ -108,7 +108,7 @@ impl Census {
         let regions = memory.regions();
         let mapped = regions.iter().filter(|r| r.writable).map(|r| (r.start, r.end));
         let pools = Pools::find(reader.source(), &memory.populated(), mapped, rules.pool, &|| memory.poll())?;
-        let anonymous = regions.iter().filter(|r| r.writable && (r.path.is_empty() || r.path == "[heap]"));
+        let anonymous = regions.iter().filter(|r| r.writable && r.is_anonymous());
         let mappings: Vec<_> = anonymous.map(|r| (r.start, r.end)).collect();
         let bytes = regions.iter().fold(0u64, |sum, r| sum.saturating_add(r.end.saturating_sub(r.start)));
         let progress = memory.progress();

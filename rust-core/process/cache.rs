@@ -142,6 +142,11 @@ impl Cache {
         self.regions().iter().filter(wanted).flat_map(|region| self.memory.populated(region)).collect()
     }
 
+    /// The parts of `region` that can hold anything, in address order.
+    pub(super) fn populated_of(&self, region: &Region) -> Vec<(u64, u64)> {
+        self.memory.populated(region)
+    }
+
     /// Bytes that are best read at a time by what follows pointers: many where reading is a system call,
     /// and what one round trip brings where it is one.
     pub(super) fn ahead(&self) -> u64 {

@@ -26,6 +26,12 @@ impl Region {
     pub fn contains(&self, addr: u64) -> bool {
         (self.start..self.end).contains(&addr)
     }
+
+    /// Whether it is memory that an allocator can have: of no file. Programs can give it names: glibc does
+    /// with its tunable `glibc.mem.decorate_maps` (2.39), CPython since 3.15 with `-X dev`.
+    pub fn is_anonymous(&self) -> bool {
+        self.path.is_empty() || self.path == "[heap]" || self.path.starts_with("[anon:")
+    }
 }
 
 /// The region that holds `addr`, of regions in address order.

@@ -6,6 +6,7 @@
 
 pub mod cache;
 pub mod chain;
+pub mod copy;
 pub mod core_file;
 pub mod fake;
 pub mod files;

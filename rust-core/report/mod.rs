@@ -2,6 +2,7 @@
 //! ([`json`]). No reading, no I/O: what is shown was decided before.
 
 pub mod check;
+pub mod copying;
 pub mod difference;
 pub mod duplicates;
 pub mod find;

@@ -120,8 +120,7 @@ pub fn backtrace(answer: &Threads, headings: bool, paint: &Paint) -> String {
 
 /// Remarks, after the answer.
 pub fn diagnostics(out: &mut String, all: &[Diagnostic]) {
-    // That the core is cut off was said first.
-    for one in all.iter().filter(|d| !d.is_about_truncation()) {
+    for one in all.iter().filter(|d| !d.is_said_first()) {
         let _ = writeln!(out, "note: {} ({})", plain(&one.what), plain(&one.at));
     }
 }

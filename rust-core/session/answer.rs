@@ -47,6 +47,7 @@ pub fn answer(attached: &Attached, request: &Request) -> Result<Response> {
         Command::Object => super::object::object(attached, request),
         Command::Dup => super::duplicates::duplicates(attached, request),
         Command::Waste => super::waste::waste(attached, request),
+        Command::Copy => Err(Error::Request("copying is the session's".to_owned())),
         Command::Files => Ok(Response { data: serde_json::json!(attached.mapped_files()), ..Response::default() }),
         Command::Value => Ok(super::value::value(attached, request)),
         Command::Types => Ok(super::value::types(request)),

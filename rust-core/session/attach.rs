@@ -1,5 +1,6 @@
 //! From a description of the target to everything that does not change while it lives.
 
+use super::copied::Origin;
 use super::files::{self, candidates};
 use super::request::{Request, Response};
 use crate::bytes::Addr;
@@ -78,6 +79,8 @@ pub struct Attached {
     pub times: Times,
     /// Source files.
     pub sources: Sources,
+    /// Where the copy comes from, if it is one.
+    origin: Option<Origin>,
     unwinding: Unwinding,
     stopped: RefCell<Option<Rc<Stopped>>>,
 }
@@ -146,9 +149,27 @@ impl Attached {
             description: description.clone(),
             times,
             sources: Sources::default(),
+            origin: None,
             unwinding: Unwinding::default(),
             stopped: RefCell::new(None),
         })
+    }
+
+    /// The same target, read from a copy of its memory.
+    pub(super) fn over(&self, memory: Cache, origin: Origin) -> Attached {
+        let diagnostics = Diagnostics::default();
+        diagnostics.extend(self.diagnostics.all());
+        Attached {
+            objects: Objects::new(Rc::new(memory), Rc::clone(&self.objects.layout), Rc::clone(&self.objects.located)),
+            diagnostics,
+            core: None,
+            description: self.description.clone(),
+            times: self.times,
+            sources: Sources::default(),
+            origin: Some(origin),
+            unwinding: Unwinding::default(),
+            stopped: RefCell::new(None),
+        }
     }
 
     /// Where CPython was found.
@@ -191,10 +212,10 @@ impl Attached {
         Ok(stopped)
     }
 
-    /// An answer from a core that is cut off says so before everything else. JSON carries it among
-    /// the diagnostics.
+    /// An answer from a core that is cut off, or from a copy, says so before everything else. JSON carries it
+    /// among the diagnostics.
     pub fn qualified(&self, mut answer: Response, request: &Request) -> Response {
-        if let Some(note) = self.truncation()
+        if let Some(note) = self.said_first()
             && !request.options.json
             && request.command.is_shown()
             && answer.need.is_none()
@@ -207,22 +228,24 @@ impl Attached {
 
     /// The same for errors.
     pub fn explained(&self, error: Error) -> Error {
-        match (self.truncation(), error) {
+        match (self.said_first(), error) {
             (Some(note), Error::User(text)) => Error::User(format!("{note}\n{text}")),
             (_, error) => error,
         }
     }
 
-    fn truncation(&self) -> Option<String> {
-        let all = self.diagnostics.all();
-        all.iter().find(|d| d.is_about_truncation()).map(|d| format!("note: {} ({})", d.what, d.at))
+    fn said_first(&self) -> Option<String> {
+        let all = self.diagnostics.all().into_iter().filter(Diagnostic::is_said_first);
+        let all = self.origin.as_ref().map(Origin::remark).into_iter().chain(all);
+        all.map(|d| format!("note: {} ({})", d.what, d.at)).next()
     }
 
     /// Remarks of a stop and those of an answer; those of attaching are `py-info`'s, except that a truncated
-    /// core and a wrong executable are said first and everywhere.
+    /// core, a copy and a wrong executable are said first and everywhere.
     pub fn remarks(&self, stopped: &Stopped, own: &Diagnostics) -> Vec<Diagnostic> {
-        let first = |d: &Diagnostic| d.at == "executable" || d.is_about_truncation();
-        let mut all: Vec<_> = self.diagnostics.all().into_iter().filter(first).collect();
+        let first = |d: &Diagnostic| d.at == "executable" || d.is_said_first();
+        let mut all: Vec<_> = self.origin.as_ref().map(Origin::remark).into_iter().collect();
+        all.extend(self.diagnostics.all().into_iter().filter(first));
         all.extend(stopped.diagnostics.all());
         all.extend(own.all());
         all
@@ -317,7 +340,7 @@ impl Stopped {
 /// A failure with what was noticed on the way: a truncated core, a file that is not here.
 fn with_remarks(error: &Error, diagnostics: &Diagnostics) -> Error {
     let remarks = diagnostics.all();
-    let (first, rest): (Vec<_>, Vec<_>) = remarks.iter().take(5).partition(|r| r.is_about_truncation());
+    let (first, rest): (Vec<_>, Vec<_>) = remarks.iter().take(5).partition(|r| r.is_said_first());
     let note = |remark: &&Diagnostic| format!("note: {} ({})", remark.what, remark.at);
     let lines: Vec<String> = first.iter().map(note).chain([error.to_string()]).chain(rest.iter().map(note)).collect();
     Error::NoPython(lines.join("\n"))

@@ -3,6 +3,7 @@
 mod answer;
 mod attach;
 mod check;
+mod copied;
 mod difference;
 mod duplicates;
 mod files;
@@ -39,13 +40,15 @@ pub struct Session {
     read: Option<ReadFn>,
     poll: Option<PollFn>,
     attached: OnceCell<Attached>,
+    /// What answers from a copy of the process, once it was taken.
+    copy: OnceCell<Attached>,
 }
 
 impl Session {
     /// Opens a session. Touches nothing of the target. `read` reads a target that only the host
     /// can; `poll` says now and then whether to go on.
     pub fn open(description: Description, read: Option<ReadFn>, poll: Option<PollFn>) -> Session {
-        Session { description, read, poll, attached: OnceCell::new() }
+        Session { description, read, poll, attached: OnceCell::new(), copy: OnceCell::new() }
     }
 
     /// Answers one request.
@@ -54,11 +57,15 @@ impl Session {
     /// Any [`crate::error::Error`]; its text is for the user.
     pub fn answer(&self, request: &Request) -> Result<Response> {
         let attach = || Attached::new(&self.description, self.read.clone(), self.poll.clone());
-        let attached = match self.attached.get_or_try_init(attach) {
+        let attached = match self.copy.get().map_or_else(|| self.attached.get_or_try_init(attach), Ok) {
             Ok(attached) => attached,
             Err(e) => return self.without_python(e, request),
         };
-        let answer = answer::answer(attached, request).map_err(|e| attached.explained(e));
+        let answer = match request.command {
+            Command::Copy => self.copy(attached, request),
+            _ => answer::answer(attached, request),
+        };
+        let answer = answer.map_err(|e| attached.explained(e));
         let answer = answer.map(|answer| attached.qualified(answer, request));
         if attached.objects.memory.take_interrupt() {
             // Reads that were cut short look like damage: nothing of that may be kept.
@@ -66,6 +73,14 @@ impl Session {
             return Err(Error::Interrupted);
         }
         answer
+    }
+
+    /// Copies the process; answers come from the copy from now on.
+    fn copy(&self, attached: &Attached, request: &Request) -> Result<Response> {
+        attached.start_answer();
+        let (answer, copy) = copied::copy(attached, self.poll.clone(), request)?;
+        self.copy.set(copy).map_err(|_| Error::Request("this session answers from a copy".to_owned()))?;
+        Ok(answer)
     }
 
     fn mapped(&self) -> Result<Vec<MappedFile>> {

@@ -32,6 +32,8 @@ pub enum Command {
     Heap,
     /// `py-heap --check`.
     Check,
+    /// `py-heap --detach-copy`.
+    Copy,
     /// `py-gc`.
     Gc,
     /// `py-find`.

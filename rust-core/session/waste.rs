@@ -37,7 +37,9 @@ pub fn waste(attached: &Attached, request: &Request) -> Result<Response> {
     let found = Found::find(objects, census, &wanted, limit)?;
     let mut classes = objects.searching(|| slots::find(objects, census, &wanted))?;
     let saved = |class: &slots::Slottable| class.now.saturating_sub(class.slots);
-    classes.sort_by(|a, b| saved(b).cmp(&saved(a)).then(a.id.cmp(&b.id)));
+    // Ids follow the order in which threads met the types.
+    let at = |class: &slots::Slottable| census.info(class.id).map_or(0, |info| info.addr);
+    classes.sort_by(|a, b| saved(b).cmp(&saved(a)).then_with(|| at(a).cmp(&at(b))));
     let remarks = Diagnostics::default();
     remarks.extend(census.remarks());
     if found.unreadable > 0 {
@@ -60,7 +62,7 @@ pub fn waste(attached: &Attached, request: &Request) -> Result<Response> {
             .iter()
             .take(limit)
             .map(|class| {
-                let address = Addr(census.info(class.id).map_or(0, |info| info.addr));
+                let address = Addr(at(class));
                 Class {
                     type_name: name(address.0),
                     address,

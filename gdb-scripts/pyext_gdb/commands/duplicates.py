@@ -18,4 +18,4 @@ def py_dup(_rest, **options):
 
     Those that waste most come first: wasted are the bytes of all copies but one.
     """
-    write(session.ask_plain("dup", **options)["text"])
+    write(session.ask_heap("dup", **options)["text"])

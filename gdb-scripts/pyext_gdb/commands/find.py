@@ -24,4 +24,4 @@ def py_find(_rest, **options):
     """
     if not (options["type"] or options["attr"] or options["value"] is not None or options["size"]):
         raise gdb.GdbError("py-find: which objects? For example: py-find --type dict --size '>1M'")
-    write(session.ask_plain("find", **options)["text"])
+    write(session.ask_heap("find", **options)["text"])

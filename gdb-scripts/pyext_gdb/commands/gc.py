@@ -9,4 +9,4 @@ OBJECTS = option("--limit", type=positive, metavar="N", default=10, help="at mos
 @command("py-gc", [OBJECTS, CHARS, JSON])
 def py_gc(_rest, limit, chars, json):
     """Show the garbage collector: its generations, what it counted, its callbacks, and gc.garbage."""
-    write(session.ask_plain("gc", limit=limit, chars=chars, json=json)["text"])
+    write(session.ask_heap("gc", limit=limit, chars=chars, json=json)["text"])

@@ -27,6 +27,8 @@ NATIVE = option(
 CHECK = option(
     "--check", action="store_true", help="compare the references found with the reference counts instead"
 )
+COPY = option("--detach-copy", action="store_true", help="copy the process, and let it run on: the copy answers")
+DROP = option("--drop-copy", action="store_true", help="forget the copy")
 SAVE = option("--save", type=path, metavar="FILE", help="keep the census in FILE, for --diff")
 DIFF = option("--diff", type=path, metavar="FILE", help="compare with FILE: what grew, and what is new")
 
@@ -36,20 +38,29 @@ _last = {}
 
 @command(
     "py-heap",
-    [BY, SORT, ROWS, TYPE, OF, ALLOCATED, NATIVE, CHECK, SAVE, DIFF, JSON],
+    [BY, SORT, ROWS, TYPE, OF, ALLOCATED, NATIVE, CHECK, SAVE, DIFF, COPY, DROP, JSON],
     rest="[more]",
     complete=lambda _text: ["more"],
 )
-def py_heap(rest, check, **options):
+def py_heap(rest, check, detach_copy, drop_copy, **options):
     """Count all objects of the process by kind, and their sizes as sys.getsizeof has them.
 
     No line of code runs in the process. `py-heap more` shows the next rows of the last table.
     py-heap --by generation --type ^__main__
     py-heap --of self.queue[0],self.pool,$rdi
     """
-    _refuse(rest, check, options)
+    _refuse(rest, options, [check, detach_copy, drop_copy])
+    if drop_copy:
+        if not session.drop_copy(gdb.selected_inferior().num):
+            raise gdb.GdbError("py-heap: there is no copy.")
+        return
+    if detach_copy:
+        write(session.copy_and_detach(json=options["json"])["text"])
+        if not options["json"]:
+            write("It is detached and runs on. The heap commands answer from the copy until: py-heap --drop-copy\n")
+        return
     if check:
-        answer = session.ask_plain("check", limit=options["limit"], json=options["json"])
+        answer = session.ask_heap("check", limit=options["limit"], json=options["json"])
     elif rest == "more":
         _last["skip"] += _last["limit"]
         answer = _ask(_last)
@@ -66,18 +77,18 @@ def py_heap(rest, check, **options):
     write(answer["text"])
 
 
-def _refuse(rest, check, options):
+def _refuse(rest, options, others):
     if rest not in ("", "more"):
         raise gdb.GdbError("py-heap: what is '%s'? Type: help py-heap" % rest)
-    if check + bool(options["save"]) + bool(options["diff"]) > 1:
-        raise gdb.GdbError("py-heap: --check, --save and --diff are commands of their own. Type one of them first.")
-    if check and rest:
-        raise gdb.GdbError("py-heap --check has no more rows than --limit shows.")
+    if sum(others) + bool(options["save"]) + bool(options["diff"]) > 1:
+        names = "--check, --save, --diff, --detach-copy and --drop-copy"
+        raise gdb.GdbError("py-heap: %s are commands of their own. Type one of them first." % names)
+    if any(others) and rest:
+        raise gdb.GdbError("py-heap: `more` goes with the rows of a table only.")
     if rest == "more" and not _last:
         raise gdb.GdbError("py-heap more: no table was shown. Type: py-heap")
 
 
 def _ask(options):
     # Names are looked for in the selected frame.
-    ask = session.ask if options["of"] else session.ask_plain
-    return ask("heap", **options)
+    return session.ask_heap("heap", named=bool(options["of"]), **options)

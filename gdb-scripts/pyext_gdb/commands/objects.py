@@ -27,7 +27,7 @@ def which(text):
     return {"name": text}
 
 
-@command("py-obj", [SHOWN, CHARS, JSON], rest="ADDR | EXPR | PATH", complete=session.names)
+@command("py-obj", [SHOWN, CHARS, JSON], rest="ADDR | EXPR | PATH", complete=session.heap_names)
 def py_obj(rest, limit, chars, json):
     """Tell everything about one object: type and bases, references, size and memory, value, attributes.
 
@@ -38,4 +38,4 @@ def py_obj(rest, limit, chars, json):
     """
     if not rest:
         raise gdb.GdbError("py-obj: which object? An address, such as 0x7fce0ade68f0, or a path. Type: help py-obj")
-    write(session.ask("object", limit=limit, chars=chars, json=json, **which(rest))["text"])
+    write(session.ask_heap("object", named=True, limit=limit, chars=chars, json=json, **which(rest))["text"])

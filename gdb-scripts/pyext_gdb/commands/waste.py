@@ -14,4 +14,4 @@ def py_waste(_rest, **options):
     Wasted are the bytes of an object that a copy made anew of its items would not take. Classes come last whose
     instances all have the same attributes and could have __slots__.
     """
-    write(session.ask_plain("waste", **options)["text"])
+    write(session.ask_heap("waste", **options)["text"])

@@ -1,0 +1,289 @@
+//! A copy of what a live process holds, so that it can run on while its heap is looked at.
+//!
+//! Copied are the pages that the process has touched, of its anonymous memory and of the files that have code;
+//! not data files and shared memory, where no object of Python's can be. Invariant: the process stands still from
+//! the first byte to the last.
+
+use super::maps::{self, Region};
+use super::{Bulk, Cache, Memory, Source, workers};
+use crate::bytes::Addr;
+use crate::error::{Error, FaultCause, Result};
+use memmap2::{Advice, MmapMut};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+const PAGE: u64 = 4096;
+
+/// Bytes that one thread copies between two looks at whether to go on: some milliseconds.
+const PIECE: usize = 16 << 20;
+
+/// Bytes that are left to the machine: a copy that needs more than the rest is refused.
+const RESERVE: u64 = 64 << 20;
+
+/// A copy of a process.
+pub struct Copied {
+    regions: Vec<Region>,
+    bytes: Arc<Bytes>,
+}
+
+/// What was copied.
+struct Bytes {
+    /// First address, end, and where the bytes are in `map`; in address order.
+    parts: Vec<(u64, u64, usize)>,
+    /// Pages of anonymous memory that were never touched, first address and end: zeros.
+    zeros: Vec<(u64, u64)>,
+    map: MmapMut,
+}
+
+impl Copied {
+    /// Copies what the process behind `memory` holds.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`]; [`Error::User`] if the copy needs more memory than this machine has free;
+    /// [`Error::Fault`] if nothing can be read, or only the debugger can read.
+    pub fn take(memory: &Cache) -> Result<Copied> {
+        let regions = memory.regions().to_vec();
+        let source = memory.bulk().ok_or(Error::Fault { addr: Addr(0), cause: FaultCause::Refused })?;
+        let (wanted, zeros) = wanted(&regions, memory);
+        let total = wanted.iter().fold(0u64, |sum, (start, end)| sum.saturating_add(end - start));
+        let free = available();
+        if free.is_some_and(|free| total > free.saturating_sub(RESERVE)) {
+            let (needs, has) = (mebibytes(total), mebibytes(free.unwrap_or(0)));
+            return Err(Error::User(format!(
+                "The copy needs {needs} MiB of memory, and this machine has {has} MiB free."
+            )));
+        }
+        let out_of_memory = |_| Error::User(format!("The copy needs {} MiB of memory.", mebibytes(total)));
+        let mut map = MmapMut::map_anon(usize::try_from(total).unwrap_or(usize::MAX).max(1)).map_err(out_of_memory)?;
+        // Faults of 4 KiB each would take longer than the copying.
+        let _ = map.advise(Advice::HugePage);
+        let gaps = copy(&*source, &wanted, &mut map, &|| memory.poll())?;
+        let parts = without(&wanted, gaps);
+        if parts.is_empty() {
+            return Err(Error::Fault { addr: Addr(0), cause: FaultCause::Refused });
+        }
+        Ok(Copied { regions, bytes: Arc::new(Bytes { parts, zeros, map }) })
+    }
+
+    /// Bytes that were copied.
+    pub fn size(&self) -> u64 {
+        self.bytes.parts.iter().map(|(start, end, _)| end - start).sum()
+    }
+}
+
+fn mebibytes(bytes: u64) -> u64 {
+    bytes.div_ceil(1 << 20)
+}
+
+/// Bytes of memory that can be had without swapping, as the kernel estimates it.
+fn available() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
+}
+
+type Ranges = Vec<(u64, u64)>;
+
+/// What to copy, and what is anonymous and was never touched; both in address order.
+fn wanted(regions: &[Region], memory: &Cache) -> (Ranges, Ranges) {
+    let programs: HashSet<&str> = regions.iter().filter(|r| r.executable).map(|r| r.path.as_str()).collect();
+    let (mut wanted, mut zeros) = (Vec::new(), Vec::new());
+    for region in regions {
+        if region.path.starts_with('/') {
+            // What of a program's file was never touched is in the file, not zero.
+            if programs.contains(region.path.as_str()) && !region.path.starts_with("/dev/") {
+                wanted.push((region.start, region.end));
+            }
+        } else if region.writable {
+            let mut at = region.start;
+            for (start, end) in memory.populated_of(region) {
+                if at < start {
+                    zeros.push((at, start));
+                }
+                wanted.push((start, end));
+                at = end;
+            }
+            if at < region.end {
+                zeros.push((at, region.end));
+            }
+        }
+    }
+    (wanted, zeros)
+}
+
+/// Copies the ranges one after the other into `map`, with all processors. Returns the pages that cannot be read.
+fn copy(source: &dyn Bulk, ranges: &[(u64, u64)], map: &mut [u8], poll: &dyn Fn() -> Result<()>) -> Result<Ranges> {
+    let mut pieces = Vec::new();
+    let mut rest = map;
+    for (start, end) in ranges {
+        let (mine, after) = rest.split_at_mut((end - start) as usize);
+        let addresses = (*start..).step_by(PIECE);
+        pieces.extend(addresses.zip(mine.chunks_mut(PIECE)).map(|(addr, part)| Mutex::new((addr, part))));
+        rest = after;
+    }
+    let (next, stop, gaps) = (AtomicUsize::new(0), AtomicBool::new(false), Mutex::new(Vec::new()));
+    let one = || {
+        let piece = pieces.get(next.fetch_add(1, Ordering::Relaxed)).filter(|_| !stop.load(Ordering::Relaxed));
+        let Some(mut piece) = piece.and_then(|piece| piece.lock().ok()) else { return false };
+        let (addr, part) = &mut *piece;
+        let missing = fill(source, *addr, part);
+        if let Ok(mut gaps) = gaps.lock() {
+            gaps.extend(missing);
+        }
+        true
+    };
+    let result = std::cell::Cell::new(Ok(()));
+    let here = || {
+        while one() {
+            if let Err(e) = poll() {
+                stop.store(true, Ordering::Relaxed);
+                result.set(Err(e));
+            }
+        }
+    };
+    workers::run(workers::count(), &here, &|| while one() {});
+    result.into_inner()?;
+    Ok(gaps.into_inner().unwrap_or_default())
+}
+
+/// Reads `part` from `addr`, a page's; returns the pages that cannot be read.
+fn fill(source: &dyn Bulk, addr: u64, part: &mut [u8]) -> Ranges {
+    let (mut done, mut missing) = (0, Vec::new());
+    while done < part.len() {
+        done += source.read_some(addr + done as u64, &mut part[done..]);
+        if done < part.len() {
+            let at = (addr + done as u64) / PAGE * PAGE;
+            missing.push((at, at + PAGE));
+            done = (at + PAGE - addr) as usize;
+        }
+    }
+    missing
+}
+
+/// The ranges without the gaps, each with its place in a map that holds the ranges one after the other.
+fn without(ranges: &[(u64, u64)], mut gaps: Ranges) -> Vec<(u64, u64, usize)> {
+    gaps.sort_unstable();
+    let mut parts = Vec::new();
+    let mut offset = 0;
+    for (start, end) in ranges {
+        let mut at = *start;
+        let first = gaps.partition_point(|(_, gap_end)| gap_end <= start);
+        for (gap, gap_end) in gaps[first..].iter().take_while(|(gap, _)| gap < end) {
+            if at < *gap {
+                parts.push((at, *gap, offset + (at - start) as usize));
+            }
+            at = *gap_end;
+        }
+        if at < *end {
+            parts.push((at, *end, offset + (at - start) as usize));
+        }
+        offset += (end - start) as usize;
+    }
+    parts
+}
+
+impl Bytes {
+    /// As much as there is at `addr` in one piece: a part of the copy, or so many zeros.
+    fn at(&self, addr: u64) -> Option<(&[u8], u64)> {
+        let after = self.parts.partition_point(|(start, _, _)| *start <= addr);
+        if let Some((start, end, offset)) = self.parts[..after].last().filter(|(_, end, _)| addr < *end) {
+            let part = self.map.get(offset + (addr - start) as usize..offset + (end - start) as usize)?;
+            return Some((part, 0));
+        }
+        let after = self.zeros.partition_point(|(start, _)| *start <= addr);
+        self.zeros[..after].last().filter(|(_, end)| addr < *end).map(|(_, end)| (&[][..], end - addr))
+    }
+}
+
+impl Source for Bytes {
+    fn read_some(&self, addr: u64, buffer: &mut [u8]) -> usize {
+        let mut done = 0;
+        while done < buffer.len() {
+            let Some((part, zeros)) = addr.checked_add(done as u64).and_then(|at| self.at(at)) else { break };
+            let rest = &mut buffer[done..];
+            let n = part.len().max(usize::try_from(zeros).unwrap_or(usize::MAX)).min(rest.len());
+            match part.get(..n) {
+                Some(part) => rest[..n].copy_from_slice(part),
+                None => rest[..n].fill(0),
+            }
+            done += n;
+        }
+        done
+    }
+}
+
+impl Memory for Copied {
+    fn read(&self, addr: Addr, buffer: &mut [u8]) -> Result<()> {
+        let done = self.bytes.read_some(addr.0, buffer);
+        if done == buffer.len() {
+            return Ok(());
+        }
+        let at = addr + done as u64;
+        let mapped = maps::find(&self.regions, at.0).is_some();
+        Err(Error::Fault { addr: at, cause: if mapped { FaultCause::NotCopied } else { FaultCause::Unmapped } })
+    }
+
+    fn regions(&self) -> &[Region] {
+        &self.regions
+    }
+
+    fn bulk(&self) -> Option<Arc<dyn Bulk>> {
+        Some(Arc::clone(&self.bytes) as Arc<dyn Bulk>)
+    }
+
+    fn populated(&self, region: &Region) -> Vec<(u64, u64)> {
+        let first = self.bytes.parts.partition_point(|(_, end, _)| *end <= region.start);
+        let inside = self.bytes.parts[first..].iter().take_while(|(start, _, _)| *start < region.end);
+        inside.map(|(start, end, _)| (*start.max(&region.start), *end.min(&region.end))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn copied(parts: &[(u64, u64)], gaps: Ranges, zeros: Ranges) -> Bytes {
+        let mut map = MmapMut::map_anon(0x10000).unwrap();
+        for (i, byte) in map.iter_mut().enumerate() {
+            *byte = (i / 0x1000) as u8 + 1;
+        }
+        Bytes { parts: without(parts, gaps), zeros, map }
+    }
+
+    #[test]
+    fn reads_go_on_from_part_to_part() {
+        let bytes = copied(&[(0x1000, 0x3000), (0x3000, 0x4000), (0x8000, 0x9000)], vec![], vec![(0x4000, 0x6000)]);
+        let mut buffer = [0xff; 0x5000];
+        assert_eq!(bytes.read_some(0x1800, &mut buffer), 0x4800);
+        assert_eq!((buffer[0], buffer[0x800], buffer[0x1800], buffer[0x2800]), (1, 2, 3, 0));
+        assert_eq!((buffer[0x47ff], buffer[0x4800]), (0, 0xff));
+        assert_eq!(bytes.read_some(0x8fff, &mut buffer[..2]), 1);
+        assert_eq!(buffer[0], 4);
+        assert_eq!(bytes.read_some(0xfff, &mut buffer[..2]), 0);
+        assert_eq!(bytes.read_some(u64::MAX, &mut buffer[..2]), 0);
+    }
+
+    #[test]
+    fn pages_that_cannot_be_read_are_no_part() {
+        let gaps = vec![(0x3000, 0x4000), (0x1000, 0x2000), (0x8000, 0x9000)];
+        let bytes = copied(&[(0x1000, 0x5000), (0x8000, 0x9000), (0xa000, 0xb000)], gaps, vec![]);
+        assert_eq!(bytes.parts, [(0x2000, 0x3000, 0x1000), (0x4000, 0x5000, 0x3000), (0xa000, 0xb000, 0x5000)]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_skipped_by_the_page() {
+        struct Holes;
+        impl Source for Holes {
+            fn read_some(&self, addr: u64, buffer: &mut [u8]) -> usize {
+                let left = if addr < 0x2000 { 0x2000 - addr } else { 0x10000u64.saturating_sub(addr.max(0x2001)) };
+                let n = if (0x2000..0x3000).contains(&addr) { 0 } else { (left as usize).min(buffer.len()) };
+                buffer[..n].fill(7);
+                n
+            }
+        }
+        let mut part = [0; 0x3000];
+        assert_eq!(fill(&Holes, 0x1000, &mut part), [(0x2000, 0x3000)]);
+        assert_eq!((part[0xfff], part[0x1000], part[0x2000]), (7, 0, 7));
+    }
+}
