@@ -62,6 +62,14 @@ def timed():
 timed()
 """
 
+#: How long the process stands still, from the command typed to its being detached, and what is copied.
+COPIER = """
+import gdb, json, time
+start = time.perf_counter()
+copied = json.loads(gdb.execute("py-heap --detach-copy --json", to_string=True))
+print("@@ %.6f %d" % (time.perf_counter() - start, copied["bytes"]))
+"""
+
 
 class Heap:
     """A process with the heap, standing still."""
@@ -117,6 +125,17 @@ def ours(arguments, directory):
     if not found:
         sys.exit(f"no answer of py-heap:\n{out[-2000:]}\n{err[-2000:]}")
     return Cost(*map(float, found.groups()))
+
+
+def stopped(pid, directory):
+    """Seconds for which py-heap --detach-copy stops the process, and megabytes that it copies."""
+    script = directory / "copier.py"
+    script.write_text(COPIER)
+    out, err = gdb(["-p", str(pid)], [f"source {ROOT / 'gdb-scripts/pyext.py'}", f"source {script}"])
+    found = re.search(r"^@@ ([\d.]+) (\d+)$", out, re.M)
+    if not found:
+        sys.exit(f"no copy by py-heap:\n{out[-2000:]}\n{err[-2000:]}")
+    return float(found.group(1)), int(found.group(2)) / 1e6
 
 
 def populated(pid):
@@ -182,8 +201,8 @@ def load():
 
 
 def compare(interpreter, options, directory):
-    """What every contestant took, by name: its Cost of each round."""
-    rounds = {}
+    """What every contestant took, by name: its Cost of each round. And what `stopped` gave."""
+    rounds, copies = {}, []
 
     def add(name, value):
         if value is not None:
@@ -194,6 +213,7 @@ def compare(interpreter, options, directory):
         with Heap(interpreter, options.units) as heap:
             live = ["-p", str(heap.pid)]
             add("live", ours(live, directory))
+            copies.append(stopped(heap.pid, directory))
             add("read of the process", read_live(heap.pid))
             if number == 0:
                 gdb(live, [f"generate-core-file {core}"])
@@ -203,14 +223,14 @@ def compare(interpreter, options, directory):
             for tool in INSIDE:
                 add(tool, heap.measure(tool))
     core.unlink()
-    return rounds
+    return rounds, copies
 
 
 def medians(costs):
     return Cost(*(statistics.median(column) for column in zip(*costs)))
 
 
-def show(interpreter, rounds):
+def show(interpreter, rounds, copies):
     costs = {name: medians(values) for name, values in rounds.items()}
     live, memory = costs["live"], costs["read of the process"].kilobytes / 1000
     print(f"\n{interpreter.id}: {live.objects:.0f} objects, {memory:.0f} MB; {load()}")
@@ -223,6 +243,8 @@ def show(interpreter, rounds):
         peak = "" if "read" in name else f"{cost.kilobytes / 1000:9.0f}"
         print(f"{labels.get(name, name):34}{cost.seconds:10.3f}{least:10.3f}{cost.seconds / base.seconds:8.2f}"
               f"{cost.processor:9.3f}{cost.processor / base.processor:8.2f}{peak}")
+    stop, per_gigabyte = (statistics.median(column) for column in zip(*((s, s / mb * 1000) for s, mb in copies)))
+    print(f"--detach-copy stops the process for {stop:.3f} s, {per_gigabyte:.2f} s for each GB (medians)")
     print(f"{live.objects / live.seconds / 1e6:.1f} million objects a second, {live.own / live.objects:.2f} bytes of "
           "GDB's memory kept for each", flush=True)
 
@@ -264,8 +286,8 @@ def main():
             if options.large:
                 large(known[name], options, pathlib.Path(directory))
             else:
-                rounds = compare(known[name], options, pathlib.Path(directory))
-                show(known[name], rounds)
+                rounds, copies = compare(known[name], options, pathlib.Path(directory))
+                show(known[name], rounds, copies)
                 results[name] = {key: [one._asdict() for one in costs] for key, costs in rounds.items()}
     if options.json:
         options.json.write_text(json.dumps(results, indent=1))

@@ -86,7 +86,7 @@ make_bench() {
     [ -x "$exe" ] || { say "bench: no CPython $minor of pyenv"; continue; }
     say "bench: packages for $minor"
     rm -rf "$out"
-    "$exe" -m pip -q --disable-pip-version-check --root-user-action ignore install --target "$out" -r "$HERE/benches/requirements.txt"
+    "$exe" -m pip -q --disable-pip-version-check install --root-user-action ignore --target "$out" -r "$HERE/benches/requirements.txt"
     cp "$HERE/benches/requirements.txt" "$out/.requirements"
   done
 }
