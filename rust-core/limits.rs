@@ -108,6 +108,9 @@ pub const READ: usize = DICT_ENTRIES * 8;
 pub const PAGES: u64 = 1 << 26;
 /// Pools in one mapping: 64 GiB of 4 KiB each.
 pub const POOLS: u64 = 1 << 24;
+/// Blocks of mimalloc's that other threads have given back to a heap: the owner takes them at its next allocation of
+/// their size.
+pub const DELAYED_BLOCKS: usize = 1 << 20;
 /// Words that a scan remembers to be no type.
 pub const SCANNED_WORDS: usize = 1 << 20;
 /// Objects that are compared with each other, at 24 bytes each.

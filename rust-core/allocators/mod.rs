@@ -2,4 +2,5 @@
 //! their business.
 
 pub mod glibc;
+pub mod mimalloc;
 pub mod pymalloc;

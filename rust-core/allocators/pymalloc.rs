@@ -17,8 +17,8 @@ pub const OVERHEAD: usize = 48;
 pub const LARGEST: usize = 512;
 /// Bytes of the largest pool.
 pub const LARGEST_POOL: usize = 16384;
-/// Blocks that one pool can have.
-const MOST_BLOCKS: usize = LARGEST_POOL / 8;
+/// Blocks that one pool can have: a page of mimalloc is the largest.
+const MOST_BLOCKS: usize = super::mimalloc::SLICE / 8;
 
 /// What the header of a pool says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,6 @@ use super::Census;
 use super::scan::Pool;
 use super::types::TypeId;
 use crate::allocators::glibc::HEAD;
-use crate::allocators::pymalloc::OVERHEAD;
 use crate::bytes::{Addr, uint, word};
 use crate::error::Result;
 use crate::layout::Ints;
@@ -83,7 +82,7 @@ impl Census {
                 for pool in &window.pools[start..i] {
                     for (block, id) in window.objects_of(pool).filter(|(_, id)| is_wanted(*id)) {
                         let addr = self.object_at(pool, block, id);
-                        let end = pool.addr + (OVERHEAD + (block + 1) * usize::from(pool.size)) as u64;
+                        let end = pool.block(block + 1);
                         let inside = (addr.0 - first.addr) as usize..(end - first.addr) as usize;
                         let Some(bytes) = buffer[..have].get(inside) else {
                             unreadable += 1;

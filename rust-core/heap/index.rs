@@ -7,7 +7,6 @@
 use super::Census;
 use super::scan::{Pool, Window};
 use super::types::TypeId;
-use crate::allocators::pymalloc::OVERHEAD;
 
 /// Pools closer together than this are looked up in one table.
 const GAP: u64 = 1 << 24;
@@ -125,7 +124,7 @@ impl Window {
     /// Which object of `pool` is in the block at `addr`, and its type.
     #[inline]
     pub(super) fn object_in(&self, pool: &Pool, addr: u64) -> Option<(Rank, TypeId)> {
-        let block = (addr.checked_sub(pool.addr)? as usize).checked_sub(OVERHEAD)? / usize::from(pool.size);
+        let block = addr.checked_sub(pool.block(0))? as usize / usize::from(pool.size);
         let words = self.words_of(pool);
         let (word, bit) = (words.get(block / 64)?, 1u64 << (block % 64));
         if word & bit == 0 {

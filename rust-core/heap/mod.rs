@@ -18,9 +18,11 @@ pub mod one;
 pub mod own_sizeof;
 pub mod owned;
 pub mod owners;
+mod plan;
 pub mod pools;
 mod roots;
 pub mod scan;
+mod segments;
 pub mod sizes;
 pub mod slots;
 pub mod snapshot;
@@ -32,7 +34,6 @@ mod walk;
 pub mod waste;
 mod window;
 
-use crate::allocators::pymalloc::OVERHEAD;
 use crate::bytes::Addr;
 use crate::diag::Diagnostic;
 use crate::error::{Error, Result};
@@ -41,6 +42,7 @@ use groups::Key;
 use owners::{DictAt, Owner, Owners};
 use pools::Pools;
 use scan::{Plan, Pool, Reader, Scanned, Tally, Window};
+use segments::Segments;
 use std::time::{Duration, Instant};
 use troubles::Troubles;
 use types::{Info, TypeId, Types};
@@ -94,9 +96,6 @@ impl Census {
 
     /// Scans all memory that objects can be in.
     fn scan(objects: &Objects, key: Option<&Key<'_>>) -> Result<(Types, Scanned)> {
-        if objects.layout.rules.free_threaded {
-            return Err(Error::User("Heaps of free-threaded builds (mimalloc) are not read.".to_owned()));
-        }
         let memory = &objects.memory;
         let (layout, rules) = (&objects.layout, &objects.layout.rules);
         let plan = Plan::new(&layout.fields, rules)?;
@@ -107,7 +106,13 @@ impl Census {
         let reader = bulk.as_deref().map_or(Reader::Single(&**memory), Reader::Shared);
         let regions = memory.regions();
         let mapped = regions.iter().filter(|r| r.writable).map(|r| (r.start, r.end));
-        let pools = Pools::find(reader.source(), &memory.populated(), mapped, rules.pool, &|| memory.poll())?;
+        let poll = || memory.poll();
+        let pools = if rules.free_threaded {
+            let segments = Segments::find(objects, reader.source(), &memory.populated(), &poll)?;
+            Pools::of(segments, mapped, rules.pool)
+        } else {
+            Pools::find(reader.source(), &memory.populated(), mapped, rules.pool, &poll)?
+        };
         let anonymous = regions.iter().filter(|r| r.writable && r.is_anonymous());
         let mappings: Vec<_> = anonymous.map(|r| (r.start, r.end)).collect();
         let bytes = regions.iter().fold(0u64, |sum, r| sum.saturating_add(r.end.saturating_sub(r.start)));
@@ -154,7 +159,7 @@ impl Census {
     /// The object in a block of a pool.
     fn object_at(&self, pool: &Pool, block: usize, id: TypeId) -> Addr {
         let before = self.types.get(usize::from(id)).map_or(0, |(info, _)| u64::from(info.before));
-        Addr(pool.addr + (OVERHEAD + block * usize::from(pool.size)) as u64 + u64::from(pool.marks) + before)
+        Addr(pool.block(block) + u64::from(pool.marks) + before)
     }
 
     /// The type of the object at `addr`, if one begins there.
@@ -187,14 +192,15 @@ impl Census {
     /// What does not fit, for the user.
     pub fn remarks(&self) -> Vec<Diagnostic> {
         let Troubles { broken, miscounted, unreadable, untyped, impossible, places } = &self.scanned.troubles;
-        let breaks = &self.scanned.walked.breaks;
+        let walked = self.scanned.walked.as_ref();
+        let breaks = walked.map_or(&[][..], |walked| &walked.breaks);
         let skipped: u64 = breaks.iter().map(|(_, bytes)| bytes).sum();
         let list = |all: &mut dyn Iterator<Item = u64>| {
             all.take(4).map(|addr| Addr(addr).to_string()).collect::<Vec<_>>().join(", ")
         };
         let at = |kind: &str| list(&mut places.iter().filter(|(what, _)| *what == kind).map(|(_, addr)| *addr));
         let mut remarks = Vec::new();
-        if self.scanned.walked.heaps == 0 {
+        if walked.is_some_and(|walked| walked.heaps == 0) {
             let what = "no heap of glibc's malloc was found: objects larger than 512 bytes are missing, and others that \
                         pymalloc does not hold";
             remarks.push(Diagnostic { what: what.to_owned(), at: "malloc".to_owned() });

@@ -5,7 +5,6 @@ use super::scan::{Pool, Window};
 use super::sizes::{self, MOST, Sizes};
 use super::types::{Info, TypeId};
 use crate::allocators::glibc::HEAD;
-use crate::allocators::pymalloc::OVERHEAD;
 use crate::bytes::Addr;
 use crate::limits;
 use crate::objects::Objects;
@@ -73,7 +72,7 @@ impl Census {
         let window = self.scanned.windows.get(after.checked_sub(1)?)?;
         let after = window.pools.partition_point(|p| p.addr <= addr.0);
         let pool = window.pools.get(after.checked_sub(1)?)?;
-        let end = pool.addr + (OVERHEAD + usize::from(pool.carved) * usize::from(pool.size)) as u64;
+        let end = pool.block(usize::from(pool.carved));
         (addr.0 < end).then_some((window, pool))
     }
 
@@ -97,7 +96,7 @@ impl Census {
 /// The block of `pool` that `addr` lies in.
 fn block_in(pool: &Pool, addr: Addr) -> Option<Block> {
     let size = u64::from(pool.size);
-    let first = pool.addr + OVERHEAD as u64;
+    let first = pool.block(0);
     Some(Block { addr: Addr(first + addr.0.checked_sub(first)? / size * size), size, pool: true })
 }
 

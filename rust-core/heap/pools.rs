@@ -1,5 +1,9 @@
 //! Where the pools are: found by reading nothing but the places where their headers would be.
+//!
+//! In free-threaded builds they are the pages of mimalloc, which [`super::segments`] finds.
 
+use super::segments::Segments;
+use crate::allocators::mimalloc::Page;
 use crate::allocators::pymalloc;
 use crate::error::Result;
 use crate::limits;
@@ -7,6 +11,9 @@ use crate::process::Source;
 
 /// Headers that are read at a time.
 const BATCH: usize = 16384;
+
+/// Pages of mimalloc that are closer together are in one part.
+const NEAR: u64 = 1 << 30;
 
 /// A part of memory that has pools.
 struct Part {
@@ -24,6 +31,8 @@ pub struct Pools {
     mapped: Vec<(u64, u64)>,
     /// Addresses, in order.
     pub addresses: Vec<u64>,
+    /// Of mimalloc: what its segments say of each of them, and of larger pages.
+    pub segments: Option<Segments>,
 }
 
 impl Pools {
@@ -39,13 +48,7 @@ impl Pools {
         size: usize,
         go_on: &dyn Fn() -> Result<()>,
     ) -> Result<Pools> {
-        let mut pools = Pools { size: size as u64, parts: Vec::new(), mapped: Vec::new(), addresses: Vec::new() };
-        for (start, end) in mapped {
-            match pools.mapped.last_mut() {
-                Some(last) if last.1 == start => last.1 = end,
-                _ => pools.mapped.push((start, end)),
-            }
-        }
+        let mut pools = Pools::none(size, mapped);
         let mut headers = vec![0u8; BATCH * pymalloc::OVERHEAD];
         let mut places = Vec::with_capacity(BATCH);
         for (start, end) in memory {
@@ -77,6 +80,45 @@ impl Pools {
             }
         }
         Ok(pools)
+    }
+
+    /// Those that are pages of `segments`.
+    pub fn of(segments: Segments, mapped: impl Iterator<Item = (u64, u64)>, size: usize) -> Pools {
+        let mut pools = Pools::none(size, mapped);
+        pools.addresses = segments.small.iter().map(|page| page.addr).collect();
+        for run in pools.addresses.chunk_by(|a, b| b - a < NEAR) {
+            let (Some(start), Some(last)) = (run.first(), run.last()) else { continue };
+            let end = last + pools.size;
+            let mut bits = vec![0u64; ((end - start) / pools.size).div_ceil(64) as usize];
+            for i in run.iter().map(|addr| ((addr - start) / pools.size) as usize) {
+                bits[i / 64] |= 1 << (i % 64);
+            }
+            pools.parts.push(Part { start: *start, end, bits });
+        }
+        pools.segments = Some(segments);
+        pools
+    }
+
+    fn none(size: usize, mapped: impl Iterator<Item = (u64, u64)>) -> Pools {
+        let mut all: Vec<(u64, u64)> = Vec::new();
+        for (start, end) in mapped {
+            match all.last_mut() {
+                Some(last) if last.1 == start => last.1 = end,
+                _ => all.push((start, end)),
+            }
+        }
+        Pools { size: size as u64, parts: Vec::new(), mapped: all, addresses: Vec::new(), segments: None }
+    }
+
+    /// What mimalloc says of the pool with this place among the addresses.
+    pub fn page(&self, i: usize) -> Option<&Page> {
+        self.segments.as_ref()?.small.get(i)
+    }
+
+    /// Whether a type object can be at `addr`: one is larger than the largest block of a pool of pymalloc's.
+    #[inline]
+    pub fn can_be_type(&self, addr: u64) -> bool {
+        self.is_mapped(addr) && (self.segments.is_some() || !self.contains(addr))
     }
 
     /// Whether `addr` is mapped for writing.

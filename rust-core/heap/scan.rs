@@ -6,15 +6,16 @@
 
 use super::groups::{Groups, Key};
 use super::owners::{Owner, Record};
+pub use super::plan::Plan;
 use super::pools::{Pools, read_pools};
-use super::sizes::{HEAD, Pending, Sizes};
+use super::sizes::{HEAD, Pending};
 use super::troubles::Troubles;
 use super::types::{Local, TypeId, Types};
 pub use super::window::{Pool, Tally, Window};
 use crate::allocators::glibc;
+use crate::allocators::mimalloc::{self, Page};
 use crate::allocators::pymalloc::{self, Blocks, Chain};
 use crate::bytes::word;
-use crate::layout::{Fields, RefCount, Rules};
 use crate::limits;
 use crate::process::progress::Progress;
 use crate::process::{Source, workers};
@@ -43,84 +44,12 @@ pub struct Scanned {
     pub owners: Vec<Owner>,
     /// All objects by key, where one was given.
     pub groups: Groups,
-    /// malloc's chunks.
-    pub walked: glibc::Walked,
+    /// malloc's chunks; `None` where objects are in mimalloc's pages only.
+    pub walked: Option<glibc::Walked>,
     /// What does not fit.
     pub troubles: Troubles,
     /// The user stopped it: nothing of it holds.
     pub interrupted: bool,
-}
-
-/// What the scan has to know of this build.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    /// Sizes of objects.
-    pub sizes: Sizes,
-    ob_type: usize,
-    refcount: RefCount,
-    gc_head: usize,
-    python2: bool,
-    positions: Vec<usize>,
-    pool: usize,
-}
-
-impl Plan {
-    /// That of the build with these fields and rules.
-    ///
-    /// # Errors
-    /// [`crate::error::Error::NoField`].
-    pub fn new(fields: &Fields, rules: &Rules) -> crate::error::Result<Plan> {
-        let gc_head = rules.before.gc_head as usize;
-        let mut positions = vec![0];
-        if gc_head > 0 {
-            positions.push(gc_head);
-        }
-        if rules.before.words_flags != 0 {
-            positions.push(gc_head + 16);
-        }
-        Ok(Plan {
-            sizes: Sizes::new(fields, rules),
-            ob_type: fields.object.ob_type.at()? as usize,
-            refcount: rules.refcount,
-            gc_head,
-            python2: rules.python2,
-            positions,
-            pool: rules.pool,
-        })
-    }
-
-    /// The word before `ob_type`: the reference count, flags included.
-    #[inline]
-    fn count(&self, object: &[u8]) -> u64 {
-        self.ob_type.checked_sub(8).and_then(|at| word(object, at)).unwrap_or(0)
-    }
-
-    /// The object's reference count; `None` if it is immortal.
-    #[inline]
-    pub(super) fn mortal(&self, object: &[u8]) -> Option<u64> {
-        self.refcount.mortal(self.count(object))
-    }
-
-    /// Whether the object has a reference count that a living one can have.
-    #[inline]
-    pub fn alive(&self, object: &[u8]) -> bool {
-        self.refcount.is_alive(self.count(object))
-    }
-
-    /// Whether the garbage collector knows the object whose block `block` is and which begins `before`
-    /// bytes into it.
-    #[inline]
-    fn tracked(&self, block: &[u8], before: usize) -> bool {
-        match self.gc_head {
-            // gc_refs: -2 is untracked, since 3.4 (bpo-18112) above a flag bit.
-            32 => {
-                let refs = word(block, before - 32 + 16).unwrap_or(0) as i64;
-                (if self.python2 { refs } else { refs >> 1 }) != -2
-            }
-            0 => false,
-            head => word(block, before - head).is_some_and(|next| next != 0),
-        }
-    }
 }
 
 /// Scans all pools, and malloc's chunks in `mappings`, of a process that has `memory` bytes. With a `key`, objects are counted by
@@ -142,6 +71,8 @@ pub fn scan(
     let work = |source: &dyn Source, go_on: &dyn Fn() -> bool| {
         let mut worker = Worker {
             plan,
+            pools,
+            positions: &plan.positions,
             key,
             local: Local::new(types, pools, source),
             source,
@@ -160,12 +91,15 @@ pub fn scan(
             !stop.load(Ordering::Relaxed)
         };
         if !chunks_taken.swap(true, Ordering::Relaxed) {
-            worker.chunks(mappings, pools, &go_on);
+            match &pools.segments {
+                Some(segments) => worker.large(&segments.large, &go_on),
+                None => worker.chunks(mappings, &go_on),
+            }
         }
         while go_on() {
             let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some((first, last)) = units.get(number) else { break };
-            let found = worker.window(number, &pools.addresses[*first..*last]);
+            let Some(unit) = units.get(number) else { break };
+            let found = worker.window(number, *unit);
             progress.add_objects(found as u64);
         }
         worker.rest(&go_on);
@@ -189,8 +123,11 @@ pub fn scan(
         scanned.groups.merge(part.groups);
         scanned.dicts.extend(part.records);
         scanned.owners.extend(part.owners);
-        scanned.walked = part.walked.unwrap_or(scanned.walked);
+        scanned.walked = part.walked.or(scanned.walked);
         windows.extend(part.windows);
+    }
+    if let Some(segments) = &pools.segments {
+        scanned.troubles.add(&segments.troubles);
     }
     scanned.loose.sort_unstable();
     // Each thread has sorted its own: a stable sort merges them.
@@ -284,6 +221,9 @@ impl Part {
 
 struct Worker<'a> {
     plan: &'a Plan,
+    pools: &'a Pools,
+    /// Where in the blocks at hand an object can begin.
+    positions: &'a [usize],
     key: Option<&'a Key<'a>>,
     local: Local<'a>,
     source: &'a dyn Source,
@@ -298,9 +238,10 @@ struct Worker<'a> {
     memory: u64,
 }
 
-impl Worker<'_> {
+impl<'a> Worker<'a> {
     /// Walks malloc's chunks: what is too large for a pool, or everything where there is no pool.
-    fn chunks(&mut self, mappings: &[(u64, u64)], pools: &Pools, go_on: &dyn Fn() -> bool) {
+    fn chunks(&mut self, mappings: &[(u64, u64)], go_on: &dyn Fn() -> bool) {
+        let pools = self.pools;
         let small = if pools.addresses.is_empty() { 0 } else { pymalloc::LARGEST as u64 };
         let source = self.source;
         let walked = glibc::walk(source, mappings, &|page| pools.contains(page), go_on, &mut |chunk| {
@@ -337,19 +278,67 @@ impl Worker<'_> {
         }
     }
 
-    /// Reads and scans the pools at `addresses`, which lie in one window; how many objects they have.
-    fn window(&mut self, number: usize, addresses: &[u64]) -> usize {
+    /// Looks into mimalloc's pages that are no pools: what is too large for one.
+    fn large(&mut self, pages: &[Page], go_on: &dyn Fn() -> bool) {
+        let mut head = [0; glibc::HEAD];
+        for page in pages {
+            if !go_on() {
+                return;
+            }
+            self.positions = self.plan.positions_for(page.purpose);
+            if self.positions.is_empty() {
+                continue;
+            }
+            let source = self.source;
+            let next = |at: u64| {
+                let mut bytes = [0; 8];
+                (source.read_some(at, &mut bytes) == 8).then_some(u64::from_le_bytes(bytes))
+            };
+            let chain = mimalloc::free_blocks(page, self.delayed(), &next, &mut self.free);
+            self.note(chain, page.addr);
+            for i in (0..page.capacity).filter(|i| !self.free.contains(*i)).collect::<Vec<_>>() {
+                let start = page.addr + page.start + i as u64 * page.size;
+                let most = usize::try_from(page.size).unwrap_or(glibc::HEAD).min(glibc::HEAD);
+                let have = source.read_some(start, &mut head[..most]);
+                let marks = debug_marks(&head[..have]);
+                let (at, block) = (start + marks as u64, &head[marks.min(have)..have]);
+                if let Some((before, id)) = self.block(at, block, page.size - marks as u64) {
+                    self.part.loose.push((at + before as u64, id));
+                }
+            }
+        }
+    }
+
+    fn delayed(&self) -> &'a [u64] {
+        self.pools.segments.as_ref().map_or(&[], |segments| &segments.delayed)
+    }
+
+    fn note(&mut self, chain: Chain, addr: u64) {
+        match chain {
+            Chain::Sound => {}
+            Chain::Miscounted => self.part.troubles.note("miscounted", addr),
+            Chain::Broken => self.part.troubles.note("broken", addr),
+        }
+    }
+
+    /// Reads and scans the pools from the one with this place up to another, which lie in one window; how many
+    /// objects they have.
+    fn window(&mut self, number: usize, (from, to): (usize, usize)) -> usize {
+        let pools = self.pools;
+        let addresses = &pools.addresses[from..to];
         let (Some(first), Some(last)) = (addresses.first(), addresses.last()) else { return 0 };
         let pool = self.plan.pool;
+        let mut i = from;
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut window = Window::default();
         let together = &mut buffer[..(last - first) as usize + pool];
         let have = read_pools(self.source, addresses.iter().copied(), pool, together, &mut |addr, bytes| {
-            if bytes.len() < pool {
-                self.part.troubles.note("unreadable", addr);
-            } else {
-                self.pool(addr, bytes, &mut window);
+            match pools.page(i) {
+                Some(page) => self.page(page, bytes, &mut window),
+                None if bytes.len() < pool => self.part.troubles.note("unreadable", addr),
+                None => self.pool(addr, bytes, &mut window),
             }
+            i += 1;
         });
         self.near(*first, &buffer[..have]);
         self.buffer = buffer;
@@ -362,21 +351,42 @@ impl Worker<'_> {
 
     fn pool(&mut self, addr: u64, bytes: &[u8], window: &mut Window) {
         let Some(header) = pymalloc::header(bytes, self.plan.pool) else { return };
-        match pymalloc::free_blocks(bytes, addr, &header, &mut self.free) {
-            Chain::Sound => {}
-            Chain::Miscounted => self.part.troubles.note("miscounted", addr),
-            Chain::Broken => self.part.troubles.note("broken", addr),
+        let chain = pymalloc::free_blocks(bytes, addr, &header, &mut self.free);
+        self.note(chain, addr);
+        self.blocks((addr, bytes), (pymalloc::OVERHEAD, header.size, header.carved), window);
+    }
+
+    fn page(&mut self, page: &Page, bytes: &[u8], window: &mut Window) {
+        let (start, size) = (page.start as usize, page.size as usize);
+        if bytes.len() < start + page.capacity * size {
+            self.part.troubles.note("unreadable", page.addr);
+            return;
         }
+        let next = |at: u64| word(bytes, (at - page.addr) as usize);
+        let chain = mimalloc::free_blocks(page, self.delayed(), &next, &mut self.free);
+        self.note(chain, page.addr);
+        self.positions = self.plan.positions_for(page.purpose);
+        self.blocks((page.addr, bytes), (start, size, page.capacity), window);
+    }
+
+    /// Looks into those blocks of a pool that are not free. It has so many, of this size, and the first is so many
+    /// bytes into it.
+    fn blocks(
+        &mut self,
+        (addr, bytes): (u64, &[u8]),
+        (start, size, carved): (usize, usize, usize),
+        window: &mut Window,
+    ) {
         let mut objects = Blocks::default();
         let (mut marks, mut used) = (None, 0);
         let first = window.types.len();
-        for i in 0..header.carved {
+        for i in 0..carved {
             if self.free.contains(i) {
                 continue;
             }
             used += 1;
-            let at = pymalloc::OVERHEAD + i * header.size;
-            let block = &bytes[at..at + header.size];
+            let at = start + i * size;
+            let block = &bytes[at..at + size];
             // All blocks of a pool have them or none has.
             let marks = *marks.get_or_insert_with(|| debug_marks(block));
             let (at, block) = (at + marks, &block[marks.min(block.len())..]);
@@ -387,21 +397,22 @@ impl Worker<'_> {
         }
         window.pools.push(Pool {
             addr,
-            size: header.size as u16,
-            carved: header.carved as u16,
+            start: start as u16,
+            size: size as u16,
+            carved: carved as u16,
             used,
             marks: marks.unwrap_or(0) as u16,
             word: window.words.len() as u32,
             object: first as u32,
         });
-        window.words.extend_from_slice(objects.words(header.carved));
+        window.words.extend_from_slice(objects.words(carved));
     }
 
     /// Counts the object in the block at `addr` of `length` bytes that begins with `block`, if there is one;
     /// its place in the block, and its type.
     #[inline]
     fn block(&mut self, addr: u64, block: &[u8], length: u64) -> Option<(usize, TypeId)> {
-        for before in &self.plan.positions {
+        for before in self.positions {
             let Some(object) = block.get(*before..) else { break };
             let Some(pointer) = word(object, self.plan.ob_type) else { break };
             // The count first: it rules out most that is no object.
@@ -476,6 +487,10 @@ impl Worker<'_> {
     /// set of classes, freed ones too, where the count is the hash of a class (`_Py_HashPointer`).
     #[inline]
     fn doubtful(&mut self, object: &[u8]) -> bool {
+        // mimalloc's pages tell what their blocks are for.
+        if self.pools.segments.is_some() {
+            return false;
+        }
         let count = self.plan.count(object);
         count >= 0x10000
             && (count.is_multiple_of(8) && self.local.is_outside(count)

@@ -313,7 +313,8 @@ mod tests {
             dict: DictAt::Nowhere,
             is_dict: false,
         };
-        let pool = |addr, word, object| Pool { addr, size: 64, carved: 10, used: 10, marks: 0, word, object };
+        let pool =
+            |addr, word, object| Pool { addr, start: 48, size: 64, carved: 10, used: 10, marks: 0, word, object };
         let pools = vec![pool(0x1000, 0, 0), pool(0x4000, 1, 3)];
         let window = Window { pools, words: vec![0b10_0000_0011, 0b100], types: vec![0, 1, 0, 2] };
         let loose = vec![(0x800, 1), (0x2003, 0), (0x7fff_ffff_fff8, 1)];

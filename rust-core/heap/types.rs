@@ -258,8 +258,7 @@ impl<'a> Local<'a> {
     }
 
     fn look_up(&mut self, word: u64, slot: usize) -> Option<TypeId> {
-        // Type objects are larger than the largest block of a pool.
-        if !word.is_multiple_of(8) || word >= 1 << 47 || !self.pools.is_outside(word) {
+        if !word.is_multiple_of(8) || word >= 1 << 47 || !self.pools.can_be_type(word) {
             return None;
         }
         let found = self.types.find(word, self.source);

@@ -1,7 +1,6 @@
 //! How full the pools are, by size of their blocks: what `sys._debugmallocstats()` tells from inside.
 
 use super::Census;
-use crate::allocators::pymalloc::OVERHEAD;
 use std::collections::BTreeMap;
 
 /// Pools whose blocks have one size.
@@ -24,7 +23,7 @@ impl Census {
         for pool in self.scanned.windows.iter().flat_map(|window| &window.pools) {
             let size = u64::from(pool.size);
             let class = classes.entry(pool.size).or_insert(SizeClass { size, ..SizeClass::default() });
-            let blocks = (pool_bytes.saturating_sub(OVERHEAD) as u64).checked_div(size).unwrap_or(0);
+            let blocks = (pool_bytes.saturating_sub(usize::from(pool.start)) as u64).checked_div(size).unwrap_or(0);
             class.pools += 1;
             class.used += u64::from(pool.used);
             class.available += blocks.saturating_sub(u64::from(pool.used));

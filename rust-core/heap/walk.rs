@@ -7,7 +7,6 @@ use super::pools::read_pools;
 use super::scan::{Pool, Window};
 use super::tables::{More, Table, What};
 use super::types::TypeId;
-use crate::allocators::pymalloc::OVERHEAD;
 use crate::bytes::{uint, word};
 use crate::objects::flag;
 use crate::process::Source;
@@ -111,7 +110,7 @@ impl<'a, V: Visitor> Walker<'a, V> {
     fn pool(&mut self, window: &Window, pool: &Pool, bytes: &[u8], mut number: u32) -> u32 {
         let (size, marks) = (usize::from(pool.size), usize::from(pool.marks));
         for (block, id) in window.objects_of(pool) {
-            let start = OVERHEAD + block * size;
+            let start = usize::from(pool.start) + block * size;
             if let Some(block) = bytes.get(start + marks..start + size) {
                 self.object(number, id, pool.addr + (start + marks) as u64, block, false);
             }

@@ -38,6 +38,8 @@ impl Tally {
 pub struct Pool {
     /// Its address.
     pub addr: u64,
+    /// Bytes from there to its first block.
+    pub start: u16,
     /// Bytes of a block.
     pub size: u16,
     /// Blocks that were ever handed out.
@@ -50,6 +52,14 @@ pub struct Pool {
     pub word: u32,
     /// The first of its objects in [`Window::types`].
     pub object: u32,
+}
+
+impl Pool {
+    /// The address of one of its blocks.
+    #[inline]
+    pub fn block(&self, i: usize) -> u64 {
+        self.addr + u64::from(self.start) + (i * usize::from(self.size)) as u64
+    }
 }
 
 /// The objects of a window of memory.

@@ -127,27 +127,44 @@ pub enum RefCount {
     Split,
 }
 
+/// `_Py_IMMORTAL_REFCNT_LOCAL`.
+const LOCAL_IMMORTAL: u64 = 0xffff_ffff;
+
+/// `ob_ref_local` and `ob_ref_shared`, whose low bits are flags, together. A part may be negative.
+#[inline]
+fn split(shared: u64, flags: u64) -> i64 {
+    (flags >> 32) as i64 + (shared as i64 >> 2)
+}
+
 impl RefCount {
-    /// Whether a living object can have this word before its `ob_type`.
+    /// Whether a living object can have this word before its `ob_type`, and `flags` before that.
     #[inline]
-    pub fn is_alive(self, word: u64) -> bool {
+    pub fn is_alive(self, word: u64, flags: u64) -> bool {
         match self {
             RefCount::Word => word > 0 && word < 1 << 32,
             RefCount::Half => word > 0 && word < 1 << 33,
             RefCount::Flagged => word & 0xffff_ffff != 0 && word >> 32 & 0xffff == 0,
-            RefCount::Split => true,
+            RefCount::Split => flags >> 32 == LOCAL_IMMORTAL || split(word, flags) > 0,
         }
     }
 
-    /// The count in this word before `ob_type`; `None` if the object is immortal, or the count is in two parts.
+    /// The count in this word before `ob_type`, and `flags` before that; `None` if the object is immortal.
     #[inline]
-    pub fn mortal(self, word: u64) -> Option<u64> {
+    pub fn mortal(self, word: u64, flags: u64) -> Option<u64> {
         match self {
             RefCount::Word => Some(word),
             // Immortal are those whose lower half is negative (PEP 683).
             RefCount::Half | RefCount::Flagged => Some(word & 0xffff_ffff).filter(|count| count >> 31 == 0),
-            RefCount::Split => None,
+            RefCount::Split if flags >> 32 == LOCAL_IMMORTAL => None,
+            RefCount::Split => Some(u64::try_from(split(word, flags)).unwrap_or(0)),
         }
+    }
+
+    /// Whether some references to an object with `flags` before its count do not count
+    /// (`_PyGC_BITS_DEFERRED`, PEP 703).
+    #[inline]
+    pub fn is_deferred(self, flags: u64) -> bool {
+        self == RefCount::Split && flags >> 24 & 0x40 != 0
     }
 }
 
@@ -330,7 +347,12 @@ pub fn rules(version: &Version, header: u64) -> Option<Rules> {
                 _ => 1 << 4 | 1 << 3,
             },
         },
-        pool: if minor >= 10 { 16384 } else { 4096 },
+        pool: match minor {
+            // A page of mimalloc's for small blocks.
+            _ if free_threaded => 65536,
+            10.. => 16384,
+            _ => 4096,
+        },
         exception_comma: minor <= 6,
         timedelta_keywords: minor >= 7,
     })

@@ -38,22 +38,20 @@ impl Objects {
     /// # Errors
     /// [`crate::error::Error::Fault`], [`crate::error::Error::NoField`].
     pub fn references(&self, addr: Addr) -> Result<Option<u64>> {
+        let (word, flags) = self.count(addr)?;
+        Ok(self.layout.rules.refcount.mortal(word, flags))
+    }
+
+    /// The word before `ob_type`, and where the count is in two parts that before it.
+    fn count(&self, addr: Addr) -> Result<(u64, u64)> {
         let at = addr + self.layout.object.ob_type.at()?.saturating_sub(8);
-        let word = self.memory.uint(at, 8)?;
-        Ok(match self.layout.rules.refcount {
-            RefCount::Split => {
-                let local = self.memory.uint(at - 4, 4)?;
-                let shared = (word as i64) >> 2;
-                (local != 0xffff_ffff).then_some(local.saturating_add_signed(shared))
-            }
-            whole => whole.mortal(word),
-        })
+        let split = self.layout.rules.refcount == RefCount::Split;
+        Ok((self.memory.uint(at, 8)?, if split { self.memory.uint(at - 8, 8)? } else { 0 }))
     }
 
     /// Whether there is a reference count at `addr` that a living object can have.
     pub fn is_alive(&self, addr: Addr) -> bool {
-        let Ok(at) = self.layout.object.ob_type.at().map(|at| addr + at.saturating_sub(8)) else { return false };
-        self.memory.uint(at, 8).is_ok_and(|word| self.layout.rules.refcount.is_alive(word))
+        self.count(addr).is_ok_and(|(word, flags)| self.layout.rules.refcount.is_alive(word, flags))
     }
 
     /// What the garbage collector keeps of the object at `addr` of type `ty`; `None` for objects that it
