@@ -123,6 +123,11 @@ impl Page {
         self.bytes == SLICE as u64 && self.size <= SMALL
     }
 
+    /// The address of one of its blocks.
+    pub fn block(&self, i: usize) -> u64 {
+        self.addr + self.start + i as u64 * self.size
+    }
+
     /// Which block begins at `addr`.
     fn index(&self, addr: u64) -> Option<usize> {
         let at = addr.checked_sub(self.addr)?.checked_sub(self.start)?;

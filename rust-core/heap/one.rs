@@ -5,6 +5,7 @@ use super::scan::{Pool, Window};
 use super::sizes::{self, MOST, Sizes};
 use super::types::{Info, TypeId};
 use crate::allocators::glibc::HEAD;
+use crate::allocators::mimalloc::Page;
 use crate::bytes::Addr;
 use crate::limits;
 use crate::objects::Objects;
@@ -17,7 +18,7 @@ pub struct Block {
     pub addr: Addr,
     /// Its bytes.
     pub size: u64,
-    /// Whether it is in a pool; else it is a chunk of malloc.
+    /// Whether it is in a pool, or in a page of mimalloc's; else it is a chunk of malloc.
     pub pool: bool,
 }
 
@@ -63,6 +64,10 @@ impl Census {
         if let Some((_, pool)) = self.pool(addr) {
             return block_in(pool, addr);
         }
+        if let Some(page) = self.large(addr) {
+            let i = (addr.0 - page.block(0)) / page.size;
+            return Some(Block { addr: Addr(page.block(i as usize)), size: page.size, pool: true });
+        }
         chunk(objects, addr).map(|size| Block { addr, size, pool: false })
     }
 
@@ -74,6 +79,13 @@ impl Census {
         let pool = window.pools.get(after.checked_sub(1)?)?;
         let end = pool.block(usize::from(pool.carved));
         (addr.0 < end).then_some((window, pool))
+    }
+
+    /// The page of mimalloc's that is no pool and has a block that `addr` lies in.
+    fn large(&self, addr: Addr) -> Option<&Page> {
+        let after = self.scanned.large.partition_point(|(page, _)| page.addr <= addr.0);
+        let (page, _) = self.scanned.large.get(after.checked_sub(1)?)?;
+        (page.block(0)..page.block(page.capacity)).contains(&addr.0).then_some(page)
     }
 
     /// The object whose block `addr` lies in, the object's own start and its header included.

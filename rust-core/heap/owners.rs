@@ -61,6 +61,8 @@ pub struct Record {
     pub allocated: u64,
     /// Whether it is in the garbage collector's lists.
     pub tracked: bool,
+    /// Whether `gc.freeze` has had it, where that is no list.
+    pub frozen: bool,
 }
 
 impl Record {
@@ -135,7 +137,7 @@ mod tests {
 
     #[test]
     fn dicts_and_their_owners() {
-        let dict = |addr| Record { addr, id: 0, size: addr, allocated: 1, tracked: addr > 0x20 };
+        let dict = |addr| Record { addr, id: 0, size: addr, allocated: 1, tracked: addr > 0x20, frozen: false };
         let owner = |dict, owner, id| Owner { dict, owner, id };
         // Nobody's; one owner; two; an owner of what is no dict.
         let dicts = [0x10, 0x20, 0x30].map(dict);

@@ -69,6 +69,12 @@ impl Plan {
         self.refcount.is_alive(self.count(object), self.flags(object))
     }
 
+    /// Whether the object is in the permanent generation, where that is a flag (`_PyGC_BITS_FROZEN`).
+    #[inline]
+    pub(super) fn frozen(&self, object: &[u8]) -> bool {
+        self.gc_head == 0 && self.flags(object) >> 24 & 8 != 0
+    }
+
     /// Where in a block of mimalloc's an object can begin.
     pub(super) fn positions_for(&self, purpose: Purpose) -> &[usize] {
         let places = match purpose {

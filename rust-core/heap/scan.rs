@@ -13,7 +13,7 @@ use super::troubles::Troubles;
 use super::types::{Local, TypeId, Types};
 pub use super::window::{Pool, Tally, Window};
 use crate::allocators::glibc;
-use crate::allocators::mimalloc::{self, Page};
+use crate::allocators::mimalloc::{self, Page, Purpose};
 use crate::allocators::pymalloc::{self, Blocks, Chain};
 use crate::bytes::word;
 use crate::limits;
@@ -44,8 +44,10 @@ pub struct Scanned {
     pub owners: Vec<Owner>,
     /// All objects by key, where one was given.
     pub groups: Groups,
-    /// malloc's chunks; `None` where objects are in mimalloc's pages only.
+    /// malloc's chunks; `None` where all objects are in mimalloc's pages.
     pub walked: Option<glibc::Walked>,
+    /// mimalloc's pages that are no pools, in address order, and how many of their blocks are not free.
+    pub large: Vec<(Page, usize)>,
     /// What does not fit.
     pub troubles: Troubles,
     /// The user stopped it: nothing of it holds.
@@ -124,6 +126,7 @@ pub fn scan(
         scanned.dicts.extend(part.records);
         scanned.owners.extend(part.owners);
         scanned.walked = part.walked.or(scanned.walked);
+        scanned.large.extend(part.large);
         windows.extend(part.windows);
     }
     if let Some(segments) = &pools.segments {
@@ -198,6 +201,7 @@ struct Part {
     windows: Vec<(usize, Window)>,
     loose: Vec<(u64, TypeId)>,
     walked: Option<glibc::Walked>,
+    large: Vec<(Page, usize)>,
     pending: Vec<Pending>,
     records: Vec<Record>,
     groups: Groups,
@@ -286,9 +290,6 @@ impl<'a> Worker<'a> {
                 return;
             }
             self.positions = self.plan.positions_for(page.purpose);
-            if self.positions.is_empty() {
-                continue;
-            }
             let source = self.source;
             let next = |at: u64| {
                 let mut bytes = [0; 8];
@@ -296,8 +297,10 @@ impl<'a> Worker<'a> {
             };
             let chain = mimalloc::free_blocks(page, self.delayed(), &next, &mut self.free);
             self.note(chain, page.addr);
-            for i in (0..page.capacity).filter(|i| !self.free.contains(*i)).collect::<Vec<_>>() {
-                let start = page.addr + page.start + i as u64 * page.size;
+            let used: Vec<_> = (0..page.capacity).filter(|i| !self.free.contains(*i)).collect();
+            self.part.large.push((*page, used.len()));
+            for i in used.into_iter().filter(|_| page.purpose != Purpose::Memory) {
+                let start = page.block(i);
                 let most = usize::try_from(page.size).unwrap_or(glibc::HEAD).min(glibc::HEAD);
                 let have = source.read_some(start, &mut head[..most]);
                 let marks = debug_marks(&head[..have]);
@@ -437,7 +440,8 @@ impl<'a> Worker<'a> {
                 size = info.fixed();
             }
             if info.is_dict || self.key.is_some() {
-                self.part.note(Record { addr: at, id, size, allocated: length, tracked }, first, self.key);
+                let frozen = self.plan.frozen(object);
+                self.part.note(Record { addr: at, id, size, allocated: length, tracked, frozen }, first, self.key);
             }
             if self.key.is_none()
                 && let Some(place) = info.dict.place(|| self.plan.sizes.end(info, object))

@@ -4,6 +4,7 @@
 use super::Census;
 use super::owned::dict_tables;
 use super::types::{Info, TypeId};
+use crate::allocators::mimalloc::good_size;
 use crate::allocators::pymalloc::LARGEST;
 use crate::bytes::Addr;
 use crate::error::{Error, Result};
@@ -261,23 +262,30 @@ pub(super) fn values_block(objects: &Objects, values: Addr) -> Result<Addr> {
 }
 
 /// How large the blocks are that this process gets.
-struct Blocks {
-    /// pymalloc's sizes are multiples of it; `None` where there are no pools.
-    step: Option<u64>,
+enum Blocks {
+    /// pymalloc's sizes are multiples of this; larger ones are malloc's.
+    Pymalloc(u64),
+    Malloc,
+    Mimalloc,
 }
 
 impl Blocks {
     fn of(census: &Census) -> Blocks {
+        if census.scanned.walked.is_none() {
+            return Blocks::Mimalloc;
+        }
         let mut pools = census.scanned.windows.iter().flat_map(|window| &window.pools).peekable();
-        let any = pools.peek().is_some();
-        let step = if pools.any(|pool| !pool.size.is_multiple_of(16)) { 8 } else { 16 };
-        Blocks { step: any.then_some(step) }
+        if pools.peek().is_none() {
+            return Blocks::Malloc;
+        }
+        Blocks::Pymalloc(if pools.any(|pool| !pool.size.is_multiple_of(16)) { 8 } else { 16 })
     }
 
     /// Bytes of the block for `bytes`.
     fn block(&self, bytes: u64) -> u64 {
-        match self.step {
-            Some(step) if bytes <= LARGEST as u64 => bytes.next_multiple_of(step),
+        match self {
+            Blocks::Pymalloc(step) if bytes <= LARGEST as u64 => bytes.next_multiple_of(*step),
+            Blocks::Mimalloc => good_size(bytes),
             // A chunk of glibc's malloc has a word before it, and 32 bytes at least.
             _ => bytes.saturating_add(8).checked_next_multiple_of(16).unwrap_or(u64::MAX).max(32) - 8,
         }

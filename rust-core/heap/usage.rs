@@ -19,14 +19,20 @@ pub struct SizeClass {
 impl Census {
     /// How full the pools are, the smallest blocks first. Pools that could not be read are left out.
     pub fn usage(&self, pool_bytes: usize) -> Vec<SizeClass> {
-        let mut classes: BTreeMap<u16, SizeClass> = BTreeMap::new();
+        let mut classes: BTreeMap<u64, SizeClass> = BTreeMap::new();
         for pool in self.scanned.windows.iter().flat_map(|window| &window.pools) {
             let size = u64::from(pool.size);
-            let class = classes.entry(pool.size).or_insert(SizeClass { size, ..SizeClass::default() });
+            let class = classes.entry(size).or_insert(SizeClass { size, ..SizeClass::default() });
             let blocks = (pool_bytes.saturating_sub(usize::from(pool.start)) as u64).checked_div(size).unwrap_or(0);
             class.pools += 1;
             class.used += u64::from(pool.used);
             class.available += blocks.saturating_sub(u64::from(pool.used));
+        }
+        for (page, used) in &self.scanned.large {
+            let class = classes.entry(page.size).or_insert(SizeClass { size: page.size, ..SizeClass::default() });
+            class.pools += 1;
+            class.used += *used as u64;
+            class.available += ((page.bytes - page.start) / page.size).saturating_sub(*used as u64);
         }
         classes.into_values().collect()
     }

@@ -13,6 +13,7 @@ mod bit {
     pub const FREE_THREADED_TRACKED: u64 = 1;
     pub const FREE_THREADED_FINALIZED: u64 = 2;
     pub const FREE_THREADED_UNREACHABLE: u64 = 4;
+    pub const FREE_THREADED_FROZEN: u64 = 8;
 }
 
 /// `gc_refs` of 3.7 and older.
@@ -30,6 +31,8 @@ pub struct Collected {
     pub finalized: Option<bool>,
     /// A collection that is under way has it in hand.
     pub collecting: bool,
+    /// `gc.freeze` has had it, where that is no list.
+    pub frozen: bool,
 }
 
 impl Objects {
@@ -74,6 +77,7 @@ impl Objects {
                     tracked: bits & bit::FREE_THREADED_TRACKED != 0,
                     finalized: Some(bits & bit::FREE_THREADED_FINALIZED != 0),
                     collecting: bits & bit::FREE_THREADED_UNREACHABLE != 0,
+                    frozen: bits & bit::FREE_THREADED_FROZEN != 0,
                 }
             }
             32 => {
@@ -84,6 +88,7 @@ impl Objects {
                     // bpo-18112 (3.4).
                     finalized: (!rules.python2).then_some(raw as u64 & bit::FINALIZED != 0),
                     collecting: state != refs::UNTRACKED && state != refs::REACHABLE,
+                    frozen: false,
                 }
             }
             head => {
@@ -92,6 +97,7 @@ impl Objects {
                     tracked: self.memory.uint(addr - head, 8)? != 0,
                     finalized: Some(previous & bit::FINALIZED != 0),
                     collecting: previous & bit::COLLECTING != 0,
+                    frozen: false,
                 }
             }
         }))

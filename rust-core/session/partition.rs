@@ -169,6 +169,7 @@ impl Parts<'_> {
             let after = members.partition_point(|member| *member < record.addr);
             match members.get(after) {
                 _ if !record.tracked => UNTRACKED,
+                _ if record.frozen => FROZEN,
                 Some(member) if member & !7 == record.addr => member & 7,
                 _ => UNLISTED,
             }
@@ -219,7 +220,8 @@ impl Parts<'_> {
             let ty = objects.type_of(*addr)?;
             let info = id.and_then(|id| census.info(id));
             let size = object::size(objects, census, *addr, *id);
-            let tracked = objects.collected(*addr, &ty).ok().flatten().is_some_and(|gc| gc.tracked);
+            let gc = objects.collected(*addr, &ty).ok().flatten();
+            let tracked = gc.is_some_and(|gc| gc.tracked);
             let block = id.and_then(|id| census.block(objects, *addr, id));
             let tally = Tally {
                 count: 1,
@@ -240,7 +242,11 @@ impl Parts<'_> {
                 By::Module => Some(module(&kind)),
                 By::Size => Some(tally.size.to_string()),
                 By::Generation => {
-                    let other = if tracked { UNLISTED } else { UNTRACKED };
+                    let other = match gc {
+                        Some(gc) if gc.tracked && gc.frozen => FROZEN,
+                        Some(gc) if gc.tracked => UNLISTED,
+                        _ => UNTRACKED,
+                    };
                     Some(lists.name(generations.borrow().get(addr).copied().unwrap_or(other)))
                 }
             };
@@ -253,10 +259,15 @@ impl Parts<'_> {
 /// Numbers of lists that are none.
 const UNTRACKED: u64 = 8;
 const UNLISTED: u64 = 9;
+const FROZEN: u64 = 10;
 
 /// The lists of the garbage collector, by name: each interpreter may have its own.
 #[derive(Default)]
-struct Lists(Vec<&'static str>);
+struct Lists {
+    names: Vec<&'static str>,
+    /// There are none: objects have flags, and there is one generation (PEP 703).
+    flags: bool,
+}
 
 impl Lists {
     /// Calls `f` with each object of each list, and the list's number.
@@ -283,12 +294,14 @@ impl Lists {
         if collectors.iter().all(|one| one.generations.is_empty()) {
             remarks.add("the collector's lists were not found", "the collector");
         }
-        Ok(Lists(names.into_inner()))
+        Ok(Lists { names: names.into_inner(), flags: objects.layout.rules.free_threaded })
     }
 
     fn name(&self, list: u64) -> String {
-        match (list, self.0.get(list as usize)) {
+        match (list, self.names.get(list as usize)) {
             (UNTRACKED, _) => "untracked".to_owned(),
+            (FROZEN, _) => gc::PERMANENT.to_owned(),
+            (UNLISTED, _) if self.flags => "tracked".to_owned(),
             (_, Some(name)) => called(name),
             (_, None) => "tracked, in none of the lists".to_owned(),
         }
