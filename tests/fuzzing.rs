@@ -121,7 +121,8 @@ macro_rules! targets {
     };
 }
 
-targets!(core_file elf_image dwarf debug_offsets line_tables value_stack object_repr dicts_and_sets frame_walk request snapshot);
+targets!(core_file elf_image dwarf debug_offsets line_tables value_stack object_repr dicts_and_sets frame_walk request snapshot
+    mimalloc_segment);
 
 #[test]
 fn made_up_interpreters_are_read_as_they_were_made() {

@@ -24,6 +24,8 @@ const SLICES: usize = 512;
 const SMALL: u64 = SLICE as u64 / 4;
 /// The largest block of a page that has more of them (`MI_MEDIUM_OBJ_SIZE_MAX`).
 const MEDIUM: u64 = 8 * SMALL;
+/// More slices than a segment can have: a tebibyte.
+const MOST_SLICES: u64 = 1 << 24;
 /// What stands for the size of larger blocks (`MI_HUGE_BLOCK_SIZE`).
 const HUGE: u64 = 2 << 30;
 
@@ -147,7 +149,7 @@ impl Layout {
         // MI_SEGMENT_NORMAL, and MI_SEGMENT_HUGE of one block.
         let fits = match kind {
             0 => all == SLICES as u64,
-            1 => all > own && all < 1 << 32,
+            1 => all > own && all < MOST_SLICES,
             _ => false,
         };
         (fits && entries == all.min(SLICES as u64) && field(self.info_slices)? == own)
@@ -203,7 +205,9 @@ impl Layout {
         let (capacity, reserved) = (uint(slice, CAPACITY, 2)?, uint(slice, RESERVED, 2)?);
         let used = uint(slice, self.used.0, self.used.1)?;
         let end = start.checked_add(capacity.checked_mul(size)?)?;
-        if capacity > reserved || used > capacity || end > bytes || !size.is_multiple_of(8) {
+        // Small blocks have a page of one slice.
+        let of_one_slice = size > SMALL || bytes == SLICE as u64;
+        if capacity > reserved || used > capacity || end > bytes || !size.is_multiple_of(8) || !of_one_slice {
             return None;
         }
         let purpose = match uint(slice, self.tag.0, 1)? >> self.tag.1 & 0xf {
@@ -256,5 +260,105 @@ pub fn good_size(bytes: u64) -> u64 {
         2..=8 => words.next_multiple_of(2),
         // Four sizes from one power of two to the next (`_mi_bin`).
         _ => words.next_multiple_of(1 << ((words - 1).ilog2() - 2)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: u64 = 0x7f00_0000_0000;
+    const KEY: u64 = 0x1234_5678_9abc_def1;
+
+    /// A segment of 3.13 with pages of (first slice, slices, bytes of a block, blocks, blocks in use, tag).
+    fn segment(pages: &[(u64, u64, u64, u64, u64, u8)]) -> Vec<u8> {
+        let mut bytes = vec![0u8; 264 + 513 * 96];
+        let mut put = |at: usize, value: u64, width: usize| {
+            bytes[at..at + width].copy_from_slice(&value.to_le_bytes()[..width]);
+        };
+        for (at, value) in [(208, pages.len() as u64), (216, AT ^ KEY), (224, 512), (232, 1), (248, 512)] {
+            put(at, value, 8);
+        }
+        let slice = |i: u64| 264 + i as usize * 96;
+        // The header's own, which has a size too.
+        put(slice(0), 1, 4);
+        put(slice(0) + 28, 65536, 4);
+        let mut next = 1;
+        for (first, count, size, capacity, used, tag) in pages.iter().copied() {
+            if first > next {
+                put(slice(next), first - next, 4);
+            }
+            let at = slice(first);
+            put(at, count, 4);
+            put(at + 8, u64::from(tag) << 3 | 1, 1);
+            put(at + 10, capacity, 2);
+            put(at + 12, capacity, 2);
+            put(at + 24, used, 4);
+            put(at + 28, size, 4);
+            put(at + 40, 2, 8);
+            next = first + count;
+        }
+        if next < 512 {
+            put(slice(next), 512 - next, 4);
+        }
+        bytes
+    }
+
+    #[test]
+    fn pages_of_a_segment() {
+        let bytes =
+            segment(&[(1, 1, 48, 100, 99, 2), (3, 8, 20480, 25, 1, 3), (11, 1, 512, 1, 0, 1), (12, 1, 80, 9, 9, 0)]);
+        assert_eq!(V2_1.key(AT, &bytes[..PREFIX]), Some(KEY));
+        assert_eq!(V2_1.key(AT + SEGMENT, &bytes[..PREFIX]).filter(|key| *key == KEY), None);
+        let (pages, broken) = V2_1.pages(AT, &bytes).unwrap();
+        assert_eq!(broken, 0);
+        let shown: Vec<_> = pages.iter().map(|p| ((p.addr - AT) >> 16, p.start, p.size, p.capacity, p.used)).collect();
+        assert_eq!(shown, [(1, 144, 48, 100, 99), (3, 0, 20480, 25, 1), (12, 80, 80, 9, 9)]);
+        let purposes: Vec<_> = pages.iter().map(|p| p.purpose).collect();
+        assert_eq!(purposes, [Purpose::Objects, Purpose::ObjectsBehindWords, Purpose::Memory]);
+        assert_eq!(pages.iter().map(Page::is_small).collect::<Vec<_>>(), [true, false, true]);
+        assert_eq!(pages[0].free, [0; 3]);
+    }
+
+    #[test]
+    fn what_is_no_segment() {
+        let with = |at: usize, value: u64| {
+            let mut bytes = segment(&[(1, 1, 48, 100, 99, 2), (2, 1, 48, 100, 99, 2)]);
+            bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
+            V2_1.key(AT, &bytes).and_then(|_| V2_1.pages(AT, &bytes)).map(|(pages, broken)| (pages.len(), broken))
+        };
+        assert_eq!(with(216, 1), Some((2, 0))); // another key
+        assert_eq!(with(224, 511), None); // too short
+        assert_eq!(with(240, 2), None); // a kind that is none
+        assert_eq!(with(208, 4), None); // more pages than there are
+        assert_eq!(with(264 + 3 * 96, 508), None); // slices that end before the segment does
+        assert_eq!(with(264 + 3 * 96, 510), None); // or behind it
+        assert_eq!(with(264 + 96 + 24, 101 | 48 << 32), Some((1, 1))); // more in use than there are
+        assert_eq!(with(264 + 96 + 24, 99 | 49 << 32), Some((1, 1))); // blocks between words
+    }
+
+    #[test]
+    fn free_blocks_of_all_lists() {
+        let (mut pages, _) = V2_1.pages(AT, &segment(&[(1, 1, 48, 100, 97, 2)])).unwrap();
+        let page = &mut pages[0];
+        let block = |i: u64| AT + 65536 + 144 + i * 48;
+        page.free = [block(5), block(7), block(9)];
+        let next = |at: u64| Some(if at == block(5) { block(6) } else { 0 });
+        let mut free = Blocks::default();
+        // Blocks of other pages, too.
+        let delayed = [block(0) - 65536, block(11), block(0) + 65536];
+        assert_eq!(free_blocks(page, &delayed, &next, &mut free), Chain::Sound);
+        assert_eq!((0..100).filter(|i| free.contains(*i)).collect::<Vec<_>>(), [5, 6, 7, 9, 11]);
+        page.used = 98;
+        assert_eq!(free_blocks(page, &delayed, &next, &mut free), Chain::Miscounted);
+        assert_eq!(free_blocks(page, &[], &|_| Some(block(5)), &mut free), Chain::Broken);
+        assert_eq!(free_blocks(page, &[], &|_| Some(block(5) + 8), &mut free), Chain::Broken);
+        assert_eq!(free_blocks(page, &[], &|_| None, &mut free), Chain::Broken);
+    }
+
+    #[test]
+    fn sizes_of_blocks() {
+        let all = [1, 8, 9, 24, 64, 65, 81, 128, 129, 161, 1024, 1025, 131_072, 131_073].map(good_size);
+        assert_eq!(all, [8, 8, 16, 32, 64, 80, 96, 128, 160, 192, 1024, 1280, 131_072, 196_608]);
     }
 }

@@ -12,6 +12,7 @@ mod kinds;
 #[cfg(test)]
 pub mod large;
 mod requests;
+mod segments;
 mod snapshots;
 pub mod stacks;
 mod values;
@@ -33,6 +34,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("frame_walk", stacks::frame_walk),
     ("request", requests::request),
     ("snapshot", snapshots::snapshot),
+    ("mimalloc_segment", segments::mimalloc_segment),
 ];
 
 /// Runs the target `name` on `data`.
@@ -56,6 +58,7 @@ pub fn seeds(name: &str) -> Vec<Vec<u8>> {
         "value_stack" => values::code_seeds(),
         "request" => requests::seeds(),
         "snapshot" => snapshots::seeds(),
+        "mimalloc_segment" => segments::seeds(),
         _ => values::world_seeds(),
     }
 }
