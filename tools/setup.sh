@@ -153,6 +153,13 @@ strip_pyenv() {
   done
 }
 
+strip_free_threaded() {
+  local exe=$TARGETS/nogil-3.13/bin/python3.13t out=$MADE/stripped/nogil-3.13/python3.13t
+  [ -e "$exe" ] && [ ! "$out" -nt "$exe" ] || return 0
+  mkdir -p "${out%/*}"
+  cp "$exe" "$out.new"; strip -s "$out.new"; touch "$out.new"; mv "$out.new" "$out"
+}
+
 # Executables that hold the whole interpreter, as an application that embeds Python ships it.
 build_embedded() {
   local config=/usr/lib/python3.11/config-3.11-x86_64-linux-gnu dir=$MADE/embedded
@@ -182,6 +189,7 @@ make_venv
 unpack_targets
 patch_all
 strip_pyenv
+strip_free_threaded
 build_embedded
 make_bench
 pyenv_versions > "$CACHE/pyenv.txt"

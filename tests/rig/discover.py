@@ -131,9 +131,14 @@ def embedded(found):
 
 
 def free_threaded(found):
+    """Built from source, which takes minutes: not required."""
+    why = found.reasons.get("nogil", "tools/setup.sh --all builds it")
     exe = found.targets("nogil-3.13", "bin", "python3.13t")
-    if os.path.exists(exe):
-        found.add("3.13t-built", "3.13", exe, debug_info="dwarf", link="static")
+    exe = exe if os.path.exists(exe) else None
+    found.add("3.13t-built", "3.13", exe, debug_info="dwarf", link="static", why=why)
+    stripped = exe and found.made("stripped", "nogil-3.13", "python3.13t")
+    env = {"PYTHONHOME": found.targets("nogil-3.13")}
+    found.add("3.13t-built-stripped", "3.13", stripped, env, link="static", why=why)
 
 
 def probe(entry):
