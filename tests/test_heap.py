@@ -62,6 +62,21 @@ def test_arenas_of_threads(name):
         assert rows[kind]["size"] == truth["sizes"][kind]
 
 
+@pytest.mark.parametrize("malloc_only", [False, True], ids=["pools", "malloc"])
+@pytest.mark.parametrize("name", ["2.7-pyenv", "3.12-pyenv", "3.15-deb-stripped"])
+def test_chunks_that_are_free_and_look_in_use(name, malloc_only):
+    """On the lists of several threads, on fast bins: what was an object there is none. Two glibcs."""
+    interpreter = interpreters.named(name)
+    env = {"PYTHONMALLOC": "malloc", "MALLOC_ARENA_MAX": "8"} if malloc_only else {}
+    with target.Target(interpreter, "freed_scene.py", env=env) as scene:
+        (answer,) = gdbrun.run(["py-heap --by type --json"], interpreter, pid=scene.pid)
+        rows, truth = rows_of(answer), scene.truth()
+    kinds = ["__main__.Large"]
+    # Small chunks are looked at where there are no pools, which 2.7 always has.
+    kinds += ["__main__.Small"] if malloc_only and interpreter.minor > (2, 7) else []
+    assert {kind: rows[kind]["count"] for kind in kinds} == {kind: truth[kind] for kind in kinds}
+
+
 @pytest.mark.parametrize("interpreter", MATRIX, ids=str)
 def test_gdb_core(interpreter, tmp_path):
     with target.Target(interpreter, "heap_scene.py") as scene:

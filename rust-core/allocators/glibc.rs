@@ -2,14 +2,15 @@
 //!
 //! Chunks lie side by side: the size of one says where the next begins, and the next one's `PREV_INUSE`
 //! whether it is in use (`malloc/malloc.c`, "Malloc chunk internals"). A heap is believed if such a chain
-//! holds from where a heap can begin. Chunks on the short lists of threads (tcache) and fast bins look in
-//! use: the first words of these are overwritten, which whoever looks for objects notices.
+//! holds from where a heap can begin. Free ones that look in use are told at the end: those on the short lists
+//! of threads (tcache) and on fast bins.
 //!
 //! - The main heap begins where the program break was: a mapping of its own.
 //! - Heaps of threads' arenas are aligned to 64 MiB and begin with `heap_info`; the first heap of an arena
 //!   has its `malloc_state` behind it, whose size depends on the release: the chain decides.
 //! - Large requests are mappings of their own, often side by side: the header stands at a page's start.
 
+use super::lists::{Lists, may_be_lists};
 use crate::bytes::word;
 use crate::process::Source;
 
@@ -27,6 +28,10 @@ const FIRST_CHUNKS: [u64; 7] = [0x20, 0x30, 0x860, 0x870, 0x8b0, 0x8c0, 0x8d0];
 /// Bytes within which the main heap's first chunk begins: a static program has its thread's variables
 /// before it (`__libc_setup_tls`).
 const FIRST_CHUNK_WITHIN: u64 = 0x2000;
+/// Where an arena has the pointer to its topmost chunk (`malloc_state.top`): until 2.26, 2.42, and since 2.43.
+const TOPS: [u64; 3] = [0x58, 0x60, 8];
+/// Bytes of an image's data in which the main arena is looked for.
+const DATA: u64 = 16 << 20;
 /// Chunks that must follow each other for a heap to be believed.
 const CHAIN: usize = 16;
 /// Bytes that are read at a time.
@@ -45,6 +50,15 @@ pub struct Chunk<'a> {
     pub head: &'a [u8],
 }
 
+/// Where malloc's memory is.
+#[derive(Debug, Clone, Copy)]
+pub struct Places<'a> {
+    /// Anonymous and writable mappings, in address order.
+    pub mappings: &'a [(u64, u64)],
+    /// The data of images: the main arena is in the C library's.
+    pub data: &'a [(u64, u64)],
+}
+
 /// What a walk met.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Walked {
@@ -52,6 +66,48 @@ pub struct Walked {
     pub heaps: u64,
     /// Where a chain of chunks breaks, and how many bytes were skipped there.
     pub breaks: Vec<(u64, u64)>,
+    /// Chunks that were visited and are free, in address order: what malloc had returned for them, and the bytes
+    /// that could be used there.
+    pub free: Vec<(u64, u64)>,
+}
+
+/// Where lists of free chunks begin.
+#[derive(Default)]
+struct Roots {
+    /// What may be the lists of threads: chunks, and their sizes.
+    threads: Vec<(u64, u64)>,
+    /// Arenas.
+    arenas: Vec<u64>,
+    /// Topmost chunks of heaps that are not aligned.
+    tops: Vec<u64>,
+}
+
+impl Roots {
+    /// All free chunks on the lists, in address order.
+    fn free(mut self, source: &dyn Source, data: &[(u64, u64)], go_on: &dyn Fn() -> bool) -> Vec<(u64, u64)> {
+        let mut lists = Lists::new(source);
+        for (addr, size) in &self.threads {
+            lists.thread(*addr, *size);
+        }
+        self.tops.sort_unstable();
+        let mut found = Vec::new();
+        for (start, end) in data {
+            if go_on() {
+                lists.pointers((*start, (*end).min(start.saturating_add(DATA))), &self.tops, &mut found);
+            }
+        }
+        self.arenas.sort_unstable();
+        self.arenas.dedup();
+        found.extend(self.arenas.iter().flat_map(|arena| TOPS.map(|top| arena.wrapping_add(top))));
+        for top in found {
+            if go_on() {
+                lists.arena(top);
+            }
+        }
+        lists.free.sort_unstable();
+        lists.free.dedup();
+        lists.free
+    }
 }
 
 /// A window of the target's memory.
@@ -109,16 +165,16 @@ impl<'a> Window<'a> {
     }
 }
 
-/// Calls `visit` with every chunk in use in `mappings`, anonymous and writable ones in address order. Pages
-/// of which `elsewhere` is true belong to another allocator.
+/// Calls `visit` with every chunk that looks in use. Pages of which `elsewhere` is true belong to another allocator.
 pub fn walk(
     source: &dyn Source,
-    mappings: &[(u64, u64)],
+    places: Places<'_>,
     elsewhere: &dyn Fn(u64) -> bool,
     go_on: &dyn Fn() -> bool,
     visit: &mut dyn FnMut(Chunk<'_>),
 ) -> Walked {
-    let mut walked = Walked::default();
+    let mappings = places.mappings;
+    let (mut walked, mut roots) = (Walked::default(), Roots::default());
     let mut window = Window::new(source);
     let mut done = 0;
     for (i, (start, end)) in mappings.iter().enumerate() {
@@ -132,10 +188,24 @@ pub fn walk(
         let side_by_side = mappings[i..].windows(2).take_while(|two| two[0].1 == two[1].0).count() + 1;
         let run = &mappings[i..i + side_by_side];
         match heap_at(&mut window, start, run) {
-            Some((first, end)) => done = heap(&mut window, first, end, run, go_on, &mut walked, visit),
+            Some((first, end)) => {
+                let mut visit = |chunk: Chunk<'_>| {
+                    if may_be_lists(chunk.size + 8, chunk.head) {
+                        roots.threads.push((chunk.addr, chunk.size + 8));
+                    }
+                    visit(chunk);
+                };
+                let (end, top) = heap(&mut window, first, end, run, go_on, &mut walked, &mut visit);
+                done = end;
+                // heap_info.ar_ptr is the first word of a heap that is aligned.
+                let arena = word(window.get(start, 8), 0).filter(|_| start.is_multiple_of(HEAP_ALIGNMENT));
+                roots.arenas.extend(arena);
+                roots.tops.extend(top.filter(|_| arena.is_none()));
+            }
             None => mapped(&mut window, start, *end, elsewhere, go_on, visit),
         }
     }
+    walked.free = roots.free(source, places.data, go_on);
     walked
 }
 
@@ -175,7 +245,7 @@ fn grown(window: &mut Window<'_>, at: u64, end: u64, run: &[(u64, u64)]) -> Opti
     (end - next < 2 * HEADER || window.is_chain(next, end, 0)).then_some(end)
 }
 
-/// Walks the heap from its first chunk to its end, which is given back.
+/// Walks the heap from its first chunk to its end, which is given back with the topmost chunk.
 fn heap(
     window: &mut Window<'_>,
     first: u64,
@@ -184,14 +254,14 @@ fn heap(
     go_on: &dyn Fn() -> bool,
     walked: &mut Walked,
     visit: &mut dyn FnMut(Chunk<'_>),
-) -> u64 {
+) -> (u64, Option<u64>) {
     walked.heaps += 1;
     let mut at = first;
     let mut next_poll = at;
     while end - at >= 2 * HEADER {
         if at >= next_poll {
             if !go_on() {
-                return end;
+                return (end, None);
             }
             next_poll = at + WINDOW as u64;
         }
@@ -208,7 +278,7 @@ fn heap(
         let next = at + size;
         if end - next < 2 * HEADER {
             // The top: what was never handed out; or the marks at the end of a heap that grew elsewhere.
-            return end;
+            return (end, Some(at));
         }
         let used = word(window.get(next, HEADER as usize), 8).is_some_and(|raw| raw & PREV_INUSE != 0);
         if used {
@@ -219,7 +289,7 @@ fn heap(
         }
         at = next;
     }
-    end
+    (end, None)
 }
 
 /// Where chunks follow each other again, after a place where they do not.

@@ -3,4 +3,5 @@
 
 pub mod glibc;
 pub mod mimalloc;
+mod lists;
 pub mod pymalloc;

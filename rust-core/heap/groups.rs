@@ -30,6 +30,17 @@ impl Groups {
         other.0.iter().for_each(|(place, tally)| self.count(*place, tally));
     }
 
+    /// Takes away what is there no more.
+    pub fn subtract(&mut self, other: &Groups) {
+        for ((id, key), part) in &other.0 {
+            let key = if self.0.contains_key(&(*id, *key)) { *key } else { REST };
+            if let Some(tally) = self.0.get_mut(&(*id, key)) {
+                tally.subtract(part);
+            }
+        }
+        self.0.retain(|_, tally| tally.count > 0);
+    }
+
     fn count(&mut self, (id, key): (TypeId, u64), tally: &Tally) {
         let room = self.0.len() < limits::GROUPS;
         let key = if room || self.0.contains_key(&(id, key)) { key } else { REST };

@@ -34,6 +34,7 @@ mod walk;
 pub mod waste;
 mod window;
 
+use crate::allocators::glibc;
 use crate::bytes::Addr;
 use crate::diag::Diagnostic;
 use crate::error::{Error, Result};
@@ -115,10 +116,13 @@ impl Census {
         };
         let anonymous = regions.iter().filter(|r| r.writable && r.is_anonymous());
         let mappings: Vec<_> = anonymous.map(|r| (r.start, r.end)).collect();
+        let data = regions.iter().filter(|r| r.writable && r.path.starts_with('/') && !r.path.starts_with("/dev/"));
+        let data: Vec<_> = data.map(|r| (r.start, r.end)).collect();
+        let places = glibc::Places { mappings: &mappings, data: &data };
         let bytes = regions.iter().fold(0u64, |sum, r| sum.saturating_add(r.end.saturating_sub(r.start)));
         let progress = memory.progress();
         let go_on = || memory.poll().is_ok();
-        let scanned = scan::scan(&pools, (&mappings, bytes), (&types, &plan), key, &reader, progress, &go_on);
+        let scanned = scan::scan(&pools, (places, bytes), (&types, &plan), key, &reader, progress, &go_on);
         if scanned.interrupted { Err(Error::Interrupted) } else { Ok((types, scanned)) }
     }
 

@@ -4,6 +4,8 @@
 //! object if, at the place where objects of that type begin, it has a pointer to that type and a
 //! possible reference count. All else is memory of objects: tables of keys, values, lists' items.
 
+mod freed;
+
 use super::groups::{Groups, Key};
 use super::owners::{Owner, Record};
 pub use super::plan::Plan;
@@ -54,11 +56,12 @@ pub struct Scanned {
     pub interrupted: bool,
 }
 
-/// Scans all pools, and malloc's chunks in `mappings`, of a process that has `memory` bytes. With a `key`, objects are counted by
-/// it, and whose dicts are is not looked at. `go_on` is asked on the calling thread; objects are counted in `progress`.
+/// Scans all pools, and malloc's chunks, of a process that has `memory` bytes in all. With a `key`, objects are counted
+/// by it, and whose dicts are is not looked at. `go_on` is asked on the calling thread; objects are counted in
+/// `progress`.
 pub fn scan(
     pools: &Pools,
-    (mappings, memory): (&[(u64, u64)], u64),
+    (places, memory): (glibc::Places<'_>, u64),
     (types, plan): (&Types, &Plan),
     key: Option<&Key<'_>>,
     source: &Reader<'_>,
@@ -95,7 +98,7 @@ pub fn scan(
         if !chunks_taken.swap(true, Ordering::Relaxed) {
             match &pools.segments {
                 Some(segments) => worker.large(&segments.large, &go_on),
-                None => worker.chunks(mappings, &go_on),
+                None => worker.chunks(places, &go_on),
             }
         }
         while go_on() {
@@ -244,25 +247,31 @@ struct Worker<'a> {
 
 impl<'a> Worker<'a> {
     /// Walks malloc's chunks: what is too large for a pool, or everything where there is no pool.
-    fn chunks(&mut self, mappings: &[(u64, u64)], go_on: &dyn Fn() -> bool) {
+    fn chunks(&mut self, places: glibc::Places<'_>, go_on: &dyn Fn() -> bool) {
         let pools = self.pools;
         let small = if pools.addresses.is_empty() { 0 } else { pymalloc::LARGEST as u64 };
         let source = self.source;
-        let walked = glibc::walk(source, mappings, &|page| pools.contains(page), go_on, &mut |chunk| {
-            if chunk.size <= small {
-                return;
-            }
-            // What pymalloc passes on is marked by the raw allocator once more.
-            let marks = debug_marks(chunk.head);
-            let marks = marks + chunk.head.get(marks..).filter(|_| marks > 0).map_or(0, debug_marks);
-            let (start, head) = (chunk.addr + marks as u64, &chunk.head[marks.min(chunk.head.len())..]);
-            if let Some((before, id)) = self.block(start, head, chunk.size - marks as u64) {
-                self.part.loose.push((start + before as u64, id));
-            } else if self.plan.python2 {
-                self.numbers(&chunk);
+        let elsewhere = |page| pools.contains(page);
+        let walked = glibc::walk(source, places, &elsewhere, go_on, &mut |chunk| {
+            if chunk.size > small {
+                self.chunk(&chunk);
             }
         });
+        self.take_back(&walked.free);
         self.part.walked = Some(walked);
+    }
+
+    /// Counts what is in a chunk.
+    fn chunk(&mut self, chunk: &glibc::Chunk<'_>) {
+        // What pymalloc passes on is marked by the raw allocator once more.
+        let marks = debug_marks(chunk.head);
+        let marks = marks + chunk.head.get(marks..).filter(|_| marks > 0).map_or(0, debug_marks);
+        let (start, head) = (chunk.addr + marks as u64, &chunk.head[marks.min(chunk.head.len())..]);
+        if let Some((before, id)) = self.block(start, head, chunk.size - marks as u64) {
+            self.part.loose.push((start + before as u64, id));
+        } else if self.plan.python2 {
+            self.numbers(chunk);
+        }
     }
 
     /// 2.7 keeps ints and floats in blocks of 41, which malloc gave (`PyIntBlock` in `Objects/intobject.c`):

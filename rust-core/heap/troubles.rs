@@ -34,6 +34,16 @@ impl Troubles {
         }
     }
 
+    /// Takes away what was noted of what is no object.
+    pub(super) fn subtract(&mut self, other: &Troubles) {
+        self.broken = self.broken.saturating_sub(other.broken);
+        self.miscounted = self.miscounted.saturating_sub(other.miscounted);
+        self.unreadable = self.unreadable.saturating_sub(other.unreadable);
+        self.untyped = self.untyped.saturating_sub(other.untyped);
+        self.impossible = self.impossible.saturating_sub(other.impossible);
+        self.places.retain(|place| !other.places.contains(place));
+    }
+
     pub(super) fn add(&mut self, other: &Troubles) {
         self.broken += other.broken;
         self.miscounted += other.miscounted;
