@@ -113,6 +113,8 @@ pub const POOLS: u64 = 1 << 24;
 pub const DELAYED_BLOCKS: usize = 1 << 20;
 /// Words that a scan remembers to be no type.
 pub const SCANNED_WORDS: usize = 1 << 20;
+/// Types whose objects a scan counts. Each takes at least 1 KiB in the target.
+pub const COUNTED_TYPES: usize = 1 << 22;
 /// Objects that are compared with each other, at 24 bytes each.
 pub const COMPARED: usize = 1 << 27;
 /// Sizes of objects of one type, all types together, that are told apart.

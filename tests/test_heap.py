@@ -77,6 +77,13 @@ def test_chunks_that_are_free_and_look_in_use(name, malloc_only):
     assert {kind: rows[kind]["count"] for kind in kinds} == {kind: truth[kind] for kind in kinds}
 
 
+def test_more_types_than_two_bytes_can_number():
+    interpreter = interpreters.named("3.11-deb-stripped")
+    with target.Target(interpreter, "many_types_scene.py") as scene:
+        (answer,) = gdbrun.run(["py-heap --by module --json"], interpreter, pid=scene.pid)
+        assert rows_of(answer)["__main__"]["count"] == scene.truth()["objects"] == 70000
+
+
 @pytest.mark.parametrize("interpreter", MATRIX, ids=str)
 def test_gdb_core(interpreter, tmp_path):
     with target.Target(interpreter, "heap_scene.py") as scene:

@@ -79,7 +79,7 @@ impl Equal {
         let missed = census.read_each(objects, &wanted, &mut |seen| {
             let Some(kind) = kinds.get(usize::from(seen.id)).copied().flatten() else { return true };
             let mut hashers = [keys[0].build_hasher(), keys[1].build_hasher()];
-            hashers.iter_mut().for_each(|hasher| hasher.write_u16(seen.id));
+            hashers.iter_mut().for_each(|hasher| hasher.write_u32(seen.id.0));
             let read =
                 contents.each(kind, seen, &mut |bytes| hashers.iter_mut().for_each(|hasher| hasher.write(bytes)));
             let place = seen.addr.0 >> 3;

@@ -131,7 +131,7 @@ impl Window {
             return None;
         }
         let before = words[..block / 64].iter().map(|w| w.count_ones()).sum::<u32>() + (word & (bit - 1)).count_ones();
-        let id = *self.types.get(pool.object as usize + before as usize)?;
+        let id = self.types.get(pool.object as usize + before as usize)?;
         Some((Rank { block, before }, id))
     }
 }

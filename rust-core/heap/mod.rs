@@ -187,7 +187,7 @@ impl Census {
             size_of::<Window>()
                 + window.pools.capacity() * size_of::<Pool>()
                 + window.words.capacity() * size_of::<u64>()
-                + window.types.capacity() * size_of::<TypeId>()
+                + window.types.footprint()
         };
         let loose = self.scanned.loose.capacity() * size_of::<(u64, TypeId)>();
         self.scanned.windows.iter().map(of).sum::<usize>() + loose + self.owners.footprint()

@@ -297,6 +297,8 @@ mod tests {
     use super::super::sizes::Rule;
     use super::super::types::Info;
     use super::*;
+    use crate::heap::types::TypeId;
+    use crate::heap::window::Ids;
     use std::time::Duration;
 
     /// Two pools, with objects outside of them before, between and behind; one type that is not saved.
@@ -316,8 +318,8 @@ mod tests {
         let pool =
             |addr, word, object| Pool { addr, start: 48, size: 64, carved: 10, used: 10, marks: 0, word, object };
         let pools = vec![pool(0x1000, 0, 0), pool(0x4000, 1, 3)];
-        let window = Window { pools, words: vec![0b10_0000_0011, 0b100], types: vec![0, 1, 0, 2] };
-        let loose = vec![(0x800, 1), (0x2003, 0), (0x7fff_ffff_fff8, 1)];
+        let window = Window { pools, words: vec![0b10_0000_0011, 0b100], types: Ids::Narrow(vec![0, 1, 0, 2]) };
+        let loose = [(0x800, 1), (0x2003, 0), (0x7fff_ffff_fff8, 1)].map(|(addr, id)| (addr, TypeId(id))).to_vec();
         let types = [(0x100, 0), (0x200, 16), (0x300, 0)].map(|(addr, before)| (info(addr, before), Tally::default()));
         Census {
             types: types.to_vec(),

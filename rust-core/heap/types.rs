@@ -18,8 +18,23 @@ use std::sync::{Mutex, PoisonError};
 /// Steps from a type over its metaclasses to `type`.
 const METACLASSES: usize = 4;
 
-/// Number of a type among those that a scan met. Objects of types beyond the last number do not count.
-pub type TypeId = u16;
+/// Number of a type among those that a scan met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TypeId(pub u32);
+
+impl From<TypeId> for usize {
+    fn from(id: TypeId) -> usize {
+        id.0 as usize
+    }
+}
+
+impl TryFrom<usize> for TypeId {
+    type Error = std::num::TryFromIntError;
+
+    fn try_from(place: usize) -> Result<TypeId, Self::Error> {
+        u32::try_from(place).map(TypeId)
+    }
+}
 
 /// What a type says of its objects.
 #[derive(Debug, Clone, Copy)]
@@ -132,7 +147,7 @@ impl Types {
         }
         let info = self.read(addr, source);
         let id = match info {
-            Some(info) if known.infos.len() < usize::from(TypeId::MAX) => {
+            Some(info) if known.infos.len() < limits::COUNTED_TYPES => {
                 known.infos.push(info);
                 TypeId::try_from(known.infos.len() - 1).ok()
             }

@@ -70,7 +70,74 @@ pub struct Window {
     /// One bit for each block that holds an object, from a new word for each pool.
     pub words: Vec<u64>,
     /// The types of the objects, in address order.
-    pub types: Vec<TypeId>,
+    pub types: Ids,
+}
+
+/// Numbers of types, of which most programs have less than 65,536: two bytes each, until there is a larger one.
+#[derive(Debug)]
+pub enum Ids {
+    /// All fit.
+    Narrow(Vec<u16>),
+    /// Some do not.
+    Wide(Vec<u32>),
+}
+
+impl Default for Ids {
+    fn default() -> Ids {
+        Ids::Narrow(Vec::new())
+    }
+}
+
+impl Ids {
+    /// Adds one at the end.
+    #[inline]
+    pub fn push(&mut self, id: TypeId) {
+        match self {
+            Ids::Narrow(all) => match u16::try_from(id.0) {
+                Ok(narrow) => all.push(narrow),
+                Err(_) => *self = Ids::Wide(all.iter().map(|id| u32::from(*id)).chain([id.0]).collect()),
+            },
+            Ids::Wide(all) => all.push(id.0),
+        }
+    }
+
+    /// That of the object with this place.
+    #[inline]
+    pub fn get(&self, place: usize) -> Option<TypeId> {
+        match self {
+            Ids::Narrow(all) => all.get(place).map(|id| TypeId(u32::from(*id))),
+            Ids::Wide(all) => all.get(place).map(|id| TypeId(*id)),
+        }
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        match self {
+            Ids::Narrow(all) => all.len(),
+            Ids::Wide(all) => all.len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Gives back room that is not needed.
+    pub fn shrink_to_fit(&mut self) {
+        match self {
+            Ids::Narrow(all) => all.shrink_to_fit(),
+            Ids::Wide(all) => all.shrink_to_fit(),
+        }
+    }
+
+    /// Bytes of our memory that they take.
+    pub fn footprint(&self) -> usize {
+        match self {
+            Ids::Narrow(all) => all.capacity() * size_of::<u16>(),
+            Ids::Wide(all) => all.capacity() * size_of::<u32>(),
+        }
+    }
 }
 
 impl Window {
@@ -82,7 +149,7 @@ impl Window {
 
     /// The blocks of one of its pools that hold an object, and the objects' types, in address order.
     pub fn objects_of<'a>(&'a self, pool: &Pool) -> impl Iterator<Item = (usize, TypeId)> + 'a {
-        let types = self.types.get(pool.object as usize..).unwrap_or(&[]);
+        let types = (pool.object as usize..).map_while(|place| self.types.get(place));
         let blocks = self.words_of(pool).iter().enumerate().flat_map(|(i, word)| {
             let mut rest = *word;
             std::iter::from_fn(move || {
@@ -91,6 +158,23 @@ impl Window {
                 Some(i * 64 + bit)
             })
         });
-        blocks.zip(types.iter().copied())
+        blocks.zip(types)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_types() {
+        let all = [0, 65_535, 7, 65_536, 1, u32::MAX];
+        let mut ids = Ids::default();
+        for (i, id) in all.into_iter().enumerate() {
+            ids.push(TypeId(id));
+            assert_eq!(matches!(ids, Ids::Wide(_)), i >= 3);
+            assert_eq!((0..=i).filter_map(|i| ids.get(i)).map(|id| id.0).collect::<Vec<_>>(), all[..=i]);
+            assert_eq!((ids.len(), ids.get(i + 1)), (i + 1, None));
+        }
     }
 }
