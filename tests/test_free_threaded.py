@@ -98,3 +98,12 @@ def test_snapshot(tmp_path):
 
 def test_unused_memory():
     test_waste.test_live(STRIPPED)
+
+
+def test_blocks_beside_objects():
+    with target.Target(STRIPPED, "free_threaded_blocks_scene.py") as scene:
+        (answer,) = gdbrun.run(["py-heap --by type --allocated --native --json"], STRIPPED, pid=scene.pid)
+        rows, truth = test_heap.rows_of(answer), scene.truth()
+    for kind, size in truth.items():
+        row = rows["__main__." + kind]
+        assert sorted((row["tables"], row["native"])) == [0, size], kind

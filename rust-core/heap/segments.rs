@@ -40,8 +40,8 @@ impl Segments {
         go_on: &dyn Fn() -> Result<()>,
     ) -> Result<Segments> {
         let (layout, key) = of_modules(objects, source).ok_or_else(|| {
-            let what = "The heap cannot be read: sys.modules is in no segment of a mimalloc that is known here \
-                        (debug builds and CPython 3.14 have others).";
+            let what = "The heap cannot be read: sys.modules is in no segment of a mimalloc that is known here: \
+                        debug builds and later releases have others.";
             Error::User(what.to_owned())
         })?;
         let mut segments = Segments::default();
