@@ -115,6 +115,8 @@ pub const DELAYED_BLOCKS: usize = 1 << 20;
 pub const SCANNED_WORDS: usize = 1 << 20;
 /// Types whose objects a scan counts. Each takes at least 1 KiB in the target.
 pub const COUNTED_TYPES: usize = 1 << 22;
+/// Bytes of a mapping in which objects are looked for where each read is a round trip: at 1 MB in a second, minutes.
+pub const SLOW_MAPPING: u64 = 256 << 20;
 /// Objects that are compared with each other, at 24 bytes each.
 pub const COMPARED: usize = 1 << 27;
 /// Sizes of objects of one type, all types together, that are told apart.

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from rig import gdbrun, interpreters, target
+from rig import gdbrun, interpreters, server, target
 from test_gc import Scene
 
 MATRIX = [one for one in interpreters.load() if one.required]
@@ -82,6 +82,15 @@ def test_more_types_than_two_bytes_can_number():
     with target.Target(interpreter, "many_types_scene.py") as scene:
         (answer,) = gdbrun.run(["py-heap --by module --json"], interpreter, pid=scene.pid)
         assert rows_of(answer)["__main__"]["count"] == scene.truth()["objects"] == 70000
+
+
+@pytest.mark.parametrize("name", ["2.7-pyenv", "3.14-deb-stripped"])
+def test_through_gdbserver(name):
+    interpreter = interpreters.named(name)
+    with target.Target(interpreter, "heap_scene.py", env={"HEAP_SCENE": "200"}) as scene:
+        questions = [server.pipe(scene.pid), "py-heap --by type --json"]
+        answer = gdbrun.run(questions, interpreter, setup=["set sysroot /"])[1]
+        compare(rows_of(answer), scene.truth())
 
 
 @pytest.mark.parametrize("interpreter", MATRIX, ids=str)

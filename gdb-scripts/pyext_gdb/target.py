@@ -2,6 +2,7 @@
 
 import os
 import re
+import tempfile
 
 import gdb
 
@@ -67,24 +68,44 @@ def description(inferior):
     }
     if native or result["core"]:
         return result, None
-    result["modules"] = _mappings()
+    result["mappings"] = _mappings(inferior.pid)
     return result, lambda address, length: bytes(inferior.read_memory(address, length))
 
 
-def _mappings():
-    """Path, address range and file offset of what is mapped, where only GDB can ask: through gdbserver."""
-    modules = []
+def _mappings(pid):
+    """Path, address range, file offset and permissions of what is mapped, where only GDB can ask: through gdbserver."""
+    result = []
     number = r"(0x[0-9a-f]+)\s+"
     try:
         text = gdb.execute("info proc mappings", to_string=True)
     except gdb.error:
-        return modules
+        return result
+    line_of = re.compile(number + number + r"0x[0-9a-f]+\s+(0x[0-9a-f]+)(?:\s+([-rwxsp]{4}))?(?:\s+(\S.*))?$")
     for line in text.splitlines():
-        match = re.match(number + number + r"0x[0-9a-f]+\s+" + number + r"(?:[-rwxsp]{4}\s+)?(/.*)", line.strip())
+        match = line_of.match(line.strip())
         if match:
             start, end, offset = (int(n, 16) for n in match.groups()[:3])
-            modules.append([match.group(4).strip(), start, end, offset])
-    return modules
+            result.append([match.group(5) or "", start, end, offset, match.group(4)])
+    if not any(permissions for *_, permissions in result):
+        # GDB before 12.
+        known = _permissions(pid)
+        for one in result:
+            # Anonymous memory is rarely anything else.
+            one[4] = known.get(one[1]) or ("---p" if one[0].startswith("/") else "rw-p")
+    return result
+
+
+def _permissions(pid):
+    """The permissions of mappings by their first address, as the kernel there tells them."""
+    try:
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "maps")
+            gdb.execute("remote get /proc/%d/maps %s" % (pid, path), to_string=True)
+            with open(path) as lines:
+                lines = [line.split() for line in lines]
+    except (gdb.error, OSError):
+        return {}
+    return {int(words[0].split("-")[0], 16): words[1] for words in lines}
 
 
 def _register(frame, name):

@@ -38,6 +38,7 @@ use crate::allocators::glibc;
 use crate::bytes::Addr;
 use crate::diag::Diagnostic;
 use crate::error::{Error, Result};
+use crate::limits;
 use crate::objects::Objects;
 use groups::Key;
 use owners::{DictAt, Owner, Owners};
@@ -108,21 +109,25 @@ impl Census {
         let regions = memory.regions();
         let mapped = regions.iter().filter(|r| r.writable).map(|r| (r.start, r.end));
         let poll = || memory.poll();
+        let too_large = |(start, end): (u64, u64)| memory.is_slow() && end - start > limits::SLOW_MAPPING;
+        let mut populated = memory.populated();
+        populated.retain(|part| !too_large(*part));
         let pools = if rules.free_threaded {
-            let segments = Segments::find(objects, reader.source(), &memory.populated(), &poll)?;
+            let segments = Segments::find(objects, reader.source(), &populated, &poll)?;
             Pools::of(segments, mapped, rules.pool)
         } else {
-            Pools::find(reader.source(), &memory.populated(), mapped, rules.pool, &poll)?
+            Pools::find(reader.source(), &populated, mapped, rules.pool, &poll)?
         };
         let anonymous = regions.iter().filter(|r| r.writable && r.is_anonymous());
-        let mappings: Vec<_> = anonymous.map(|r| (r.start, r.end)).collect();
+        let (left_out, mappings): (Vec<_>, Vec<_>) = anonymous.map(|r| (r.start, r.end)).partition(|r| too_large(*r));
         let data = regions.iter().filter(|r| r.writable && r.path.starts_with('/') && !r.path.starts_with("/dev/"));
         let data: Vec<_> = data.map(|r| (r.start, r.end)).collect();
         let places = glibc::Places { mappings: &mappings, data: &data };
         let bytes = regions.iter().fold(0u64, |sum, r| sum.saturating_add(r.end.saturating_sub(r.start)));
         let progress = memory.progress();
         let go_on = || memory.poll().is_ok();
-        let scanned = scan::scan(&pools, (places, bytes), (&types, &plan), key, &reader, progress, &go_on);
+        let mut scanned = scan::scan(&pools, (places, bytes), (&types, &plan), key, &reader, progress, &go_on);
+        scanned.left_out = left_out;
         if scanned.interrupted { Err(Error::Interrupted) } else { Ok((types, scanned)) }
     }
 
@@ -239,6 +244,16 @@ impl Census {
             breaks.len() as u64,
             format!("malloc's chunks do not follow each other: {skipped} bytes were not looked at"),
             list(&mut breaks.iter().map(|(addr, _)| *addr)),
+        );
+        let left_out = &self.scanned.left_out;
+        let bytes: u64 = left_out.iter().map(|(start, end)| end - start).sum();
+        say(
+            left_out.len() as u64,
+            format!(
+                "{bytes} bytes of mappings that are too large to be read through this connection were not looked at: a \
+                 core has them"
+            ),
+            list(&mut left_out.iter().map(|(start, _)| *start)),
         );
         remarks
     }

@@ -50,6 +50,8 @@ pub struct Scanned {
     pub walked: Option<glibc::Walked>,
     /// mimalloc's pages that are no pools, in address order, and how many of their blocks are not free.
     pub large: Vec<(Page, usize)>,
+    /// Mappings that were not looked at, for their size.
+    pub left_out: Vec<(u64, u64)>,
     /// What does not fit.
     pub troubles: Troubles,
     /// The user stopped it: nothing of it holds.

@@ -40,6 +40,13 @@ const POLL_EVERY_HITS: u64 = 1 << 14;
 /// Bytes that [`super::chain::Chain`] reads at a time where that costs a system call.
 const AHEAD: u64 = 64 << 10;
 
+/// Bytes that a single question of a scan asks for: where a read is a round trip, the pages around are kept.
+const FEW: usize = 64;
+
+/// Bytes between two places that are read together where a read is a round trip: gdbserver on the same machine
+/// brings 1 MB in a second, and answers 8,000 small questions.
+const CLOSE: u64 = 256;
+
 /// Bytes that are reserved before the target was seen to have any.
 const FIRST: usize = 1 << 20;
 
@@ -145,6 +152,29 @@ impl Cache {
     /// The parts of `region` that can hold anything, in address order.
     pub(super) fn populated_of(&self, region: &Region) -> Vec<(u64, u64)> {
         self.memory.populated(region)
+    }
+
+    /// Whether each read is a round trip to another program, or another machine.
+    pub fn is_slow(&self) -> bool {
+        self.memory.block() > PAGE
+    }
+
+    /// Bytes that are mapped from `addr` on without a gap; all that there can be where it is not known.
+    fn mapped_from(&self, addr: u64) -> u64 {
+        if !self.is_slow() {
+            return u64::MAX;
+        }
+        let regions = self.regions();
+        let first = regions.partition_point(|region| region.end <= addr);
+        let mut end = addr;
+        for region in regions.get(first..).unwrap_or(&[]) {
+            if region.start > end {
+                break;
+            }
+            end = region.end;
+        }
+        // A host that tells nothing, or the files only.
+        if regions.iter().any(|region| region.writable) { end - addr } else { u64::MAX }
     }
 
     /// Bytes that are best read at a time by what follows pointers: many where reading is a system call,
@@ -359,23 +389,60 @@ impl Cache {
     }
 }
 
-/// For scans on the calling thread: no page of them is kept.
+/// For scans on the calling thread: no page of them is kept, but of single words where each read is a round trip.
 impl Source for Cache {
     fn read_some(&self, addr: u64, buffer: &mut [u8]) -> usize {
-        if self.read_uncached(Addr(addr), buffer).is_ok() {
-            return buffer.len();
+        let length = (buffer.len() as u64).min(self.mapped_from(addr)) as usize;
+        if self.is_slow() && length <= FEW && self.read(Addr(addr), &mut buffer[..length]).is_ok() {
+            return length;
         }
         // Up to the first page that cannot be had.
-        let mut done = 0;
-        while done < buffer.len() {
+        let (mut done, mut most) = (0, length);
+        while done < length {
             let at = addr.wrapping_add(done as u64);
-            let n = (buffer.len() - done).min((PAGE - at % PAGE) as usize);
-            if self.read_uncached(Addr(at), &mut buffer[done..done + n]).is_err() {
+            let page = (PAGE - at % PAGE) as usize;
+            let n = (length - done).min(most.max(page));
+            if self.read_uncached(Addr(at), &mut buffer[done..done + n]).is_ok() {
+                (done, most) = (done + n, most * 2);
+            } else if n <= page {
                 break;
+            } else {
+                most = n / 2 / PAGE as usize * PAGE as usize;
             }
-            done += n;
         }
         done
+    }
+
+    fn gather(&self, addresses: &[u64], size: usize, out: &mut [u8]) {
+        let mut near: (u64, Vec<u8>) = (0, Vec::new());
+        for (i, (addr, part)) in addresses.iter().zip(out.chunks_exact_mut(size)).enumerate() {
+            let inside = |near: &(u64, Vec<u8>)| {
+                let at = usize::try_from(addr.checked_sub(near.0)?).ok()?;
+                near.1.get(at..at.checked_add(size)?).map(|bytes| bytes.to_vec())
+            };
+            let next = addresses.get(i + 1).filter(|next| **next > *addr && **next - *addr < CLOSE);
+            if self.is_slow() && next.is_some() && inside(&near).is_none() {
+                near.0 = *addr;
+                near.1.resize(self.memory.block() as usize, 0);
+                let have = self.read_some(*addr, &mut near.1);
+                near.1.truncate(have);
+            }
+            let have = match inside(&near) {
+                Some(bytes) => {
+                    part.copy_from_slice(&bytes);
+                    size
+                }
+                None if self.is_slow() => {
+                    if self.read_uncached(Addr(*addr), part).is_ok() {
+                        size
+                    } else {
+                        self.read_some(*addr, part)
+                    }
+                }
+                None => self.read_some(*addr, part),
+            };
+            part[have..].fill(0);
+        }
     }
 }
 

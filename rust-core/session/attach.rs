@@ -50,6 +50,8 @@ pub struct Description {
     /// Mapped files, where neither `/proc` nor the core tells: path, first address, end, offset in
     /// the file.
     pub modules: Vec<(String, u64, u64, u64)>,
+    /// All that is mapped, where the host knows more than the files: the same and permissions, `rw-p`.
+    pub mappings: Vec<(String, u64, u64, u64, String)>,
     /// Whether a debuginfod server may be asked.
     pub debuginfod: bool,
 }
@@ -372,16 +374,20 @@ fn open(description: &Description, read: Option<ReadFn>) -> Result<Opened> {
     let Some(read) = read else {
         return Err(Error::User("There is no process and no core to look at.".into()));
     };
-    let region = |(path, start, end, offset): &(String, u64, u64, u64)| Region {
-        start: *start,
-        end: *end,
-        writable: false,
-        executable: false,
-        offset: *offset,
-        path: path.clone(),
-        deleted: false,
+    let region = |path: &str, start, end, offset, permissions: &str| Region {
+        start,
+        end,
+        writable: permissions.contains('w'),
+        executable: permissions.contains('x'),
+        offset,
+        path: path.strip_suffix(" (deleted)").unwrap_or(path).to_owned(),
+        deleted: path.ends_with(" (deleted)"),
     };
-    let host = Rc::new(Host::new(read, description.modules.iter().map(region).collect()));
+    let files = description.modules.iter().map(|(path, start, end, offset)| region(path, *start, *end, *offset, ""));
+    let all = description.mappings.iter();
+    let all = all.map(|(path, start, end, offset, permissions)| region(path, *start, *end, *offset, permissions));
+    let regions = files.chain(all).filter(|region| region.start < region.end).take(limits::REGIONS).collect();
+    let host = Rc::new(Host::new(read, regions));
     Ok(Opened { memory: Box::new(Rc::clone(&host)), core: None, host: Some(host) })
 }
 
