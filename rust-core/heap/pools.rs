@@ -159,10 +159,44 @@ pub(super) fn read_pools(
     for addr in addresses {
         let at = (addr - first) as usize;
         if at + pool > have {
-            // A gap before it: read what comes behind the gap.
+            // A gap before it: read what comes behind the gap. What an earlier window had there is no memory of this one.
+            buffer[have.min(at)..at].fill(0);
             have = at + source.read_some(addr, &mut buffer[at..]);
         }
         f(addr, &buffer[at..(at + pool).min(have)]);
     }
     have
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A mapped page of ones, one that is not, one of twos.
+    struct Gap;
+
+    impl Source for Gap {
+        fn read_some(&self, addr: u64, buffer: &mut [u8]) -> usize {
+            let (byte, end) = match addr {
+                0x1000..0x2000 => (1, 0x2000),
+                0x3000..0x4000 => (2, 0x4000),
+                _ => return 0,
+            };
+            let have = buffer.len().min((end - addr) as usize);
+            buffer[..have].fill(byte);
+            have
+        }
+    }
+
+    #[test]
+    fn a_gap_has_nothing_of_an_earlier_window() {
+        let mut buffer = vec![9u8; 0x3000];
+        let mut found = Vec::new();
+        let have = read_pools(&Gap, [0x1000, 0x3000].into_iter(), 0x1000, &mut buffer, &mut |addr, bytes| {
+            found.push((addr, bytes.len(), bytes.first().copied()));
+        });
+        assert_eq!(found, [(0x1000, 0x1000, Some(1)), (0x3000, 0x1000, Some(2))]);
+        assert_eq!(have, 0x3000);
+        assert!(buffer[0x1000..0x2000].iter().all(|byte| *byte == 0));
+    }
 }
