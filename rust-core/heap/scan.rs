@@ -490,7 +490,10 @@ impl<'a> Worker<'a> {
     fn untyped(&mut self, addr: u64, block: &[u8]) {
         for before in self.plan.positions.iter().filter(|before| **before > 0) {
             let Some(object) = block.get(*before..) else { return };
-            let linked = || self.linked(addr + *before as u64, block, *before);
+            let at = addr + *before as u64;
+            // Both neighbours: memory that was not written since it was handed out keeps the links of objects that it
+            // had, and those behind it may do so too (values of 3.11, before which there is room).
+            let linked = || self.linked(at, block, *before) && self.follows(at, block, *before);
             if self.plan.alive(object) && self.plan.count(object) < 1 << 20 && linked() {
                 self.part.troubles.note("untyped", addr + *before as u64);
             }
@@ -527,6 +530,18 @@ impl<'a> Worker<'a> {
         // The low bits are flags (3.8 and later).
         self.source.read_some((next & !3).wrapping_add(8), &mut back) == 8
             && u64::from_le_bytes(back) & !3 == addr.wrapping_sub(head as u64)
+    }
+
+    /// Whether the object before this one in the garbage collector's list points at it.
+    #[cold]
+    fn follows(&self, addr: u64, block: &[u8], before: usize) -> bool {
+        let head = self.plan.gc_head;
+        let place = before.checked_sub(head).filter(|_| head > 0);
+        let Some(back) = place.and_then(|at| word(block, at + 8)).map(|back| back & !3) else { return false };
+        let mut next = [0; 8];
+        self.local.is_pointer(back)
+            && self.source.read_some(back, &mut next) == 8
+            && u64::from_le_bytes(next) & !3 == addr.wrapping_sub(head as u64)
     }
 
     /// Adds those pending sizes that the window that was just read tells: most, as a dict's table of keys was
