@@ -84,6 +84,14 @@ def test_more_types_than_two_bytes_can_number():
         assert rows_of(answer)["__main__"]["count"] == scene.truth()["objects"] == 70000
 
 
+@pytest.mark.parametrize("name", ["3.11-deb-stripped", "3.15-deb-stripped"])
+def test_types_whose_module_is_in_their_name(name):
+    interpreter = interpreters.named(name)
+    with target.Target(interpreter, "spec_scene.py") as scene:
+        (answer,) = gdbrun.run(["py-heap --by type --json"], interpreter, pid=scene.pid)
+        assert {kind: row["count"] for kind, row in rows_of(answer).items() if "_cython_like" in kind} == scene.truth()
+
+
 @pytest.mark.parametrize("name", ["2.7-pyenv", "3.14-deb-stripped"])
 def test_through_gdbserver(name):
     interpreter = interpreters.named(name)

@@ -25,12 +25,14 @@ impl Objects {
             .pointer(ty.addr, if slot.exists() { slot } else { &layout.heap_type.ht_name })
             .and_then(|name| self.name(name))
             .unwrap_or_else(|_| ty.tp_name.clone());
-        let module = self
-            .pointer(ty.addr, &layout.ty.tp_dict)
-            .and_then(|dict| self.dict_get(dict, "__module__"))
-            .ok()
-            .flatten()
-            .and_then(|module| self.name(module).ok());
+        let stored = self.pointer(ty.addr, &layout.ty.tp_dict).and_then(|dict| self.dict_get(dict, "__module__"));
+        let stored = stored.ok().flatten();
+        let module = stored.and_then(|module| self.name(module).ok());
+        // Types of Cython's have the attribute of their instances there; their metaclass gives the module that is in
+        // the name they were made with.
+        if module.is_none() && stored.is_some() && ty.tp_name.ends_with(&format!(".{name}")) {
+            return ty.tp_name.clone();
+        }
         match module.as_deref() {
             None | Some("builtins" | "__builtin__") => name,
             Some(module) => format!("{module}.{name}"),
