@@ -258,3 +258,15 @@ def test_a_fork(tmp_path):
         compare(found, first_truth(scene), now)
     (remark,) = found["diagnostics"]
     assert remark["what"].startswith(f"the snapshot is of process {scene.pid}, and this is process {child}: if one is")
+
+
+def test_files_complete(tmp_path):
+    for name in ("one.snapshot", "other-2.snapshot", ".hidden"):
+        (tmp_path / name).touch()
+    (tmp_path / "older").mkdir()
+    typed = [f"py-heap --save {tmp_path}/o", f"py-heap --diff {tmp_path}/other-", f"py-heap --diff {tmp_path}/.",
+             "py-heap --diff /nowhere/o", "py-heap --sa"]
+    answers = gdbrun.run([f"complete {one}" for one in typed])
+    found = [[line.split("/")[-1] or line.split("/")[-2] for line in one.text.splitlines()] for one in answers[:4]]
+    assert found == [["older", "one.snapshot", "other-2.snapshot"], ["other-2.snapshot"], [".hidden"], []]
+    assert answers[4].text == "py-heap --save\n"

@@ -47,6 +47,18 @@ def path(text):
     return os.path.abspath(os.path.expanduser(text))
 
 
+def files(text):
+    """The files and directories that begin with `text`. GDB's own completer would serve the whole command only."""
+    directory, name = os.path.split(text)
+    try:
+        with os.scandir(os.path.expanduser(directory) or ".") as found:
+            names = [one.name + "/" * one.is_dir() for one in found if one.name.startswith(name)]
+    except OSError:
+        return []
+    hidden = name.startswith(".")
+    return [os.path.join(directory, one) for one in sorted(names) if hidden or not one.startswith(".")]
+
+
 CHARS = option(
     "--chars", type=characters, metavar="N", help="at most N characters of each value; 0: all, up to 4 million"
 )
@@ -121,7 +133,10 @@ class _Command(gdb.Command):
         """GDB breaks words at `-` and more: candidates are given less what it already has."""
         last = text.split(" ")[-1]
         candidates = [flag for o in self.options for flag in o.flags if flag.startswith("--")]
-        if self.complete_rest and not last.startswith("-"):
+        before = text.split(" ")[-2:-1]
+        if any(one.keywords.get("type") is path and before[0] in one.flags for one in self.options if before):
+            candidates = files(last)
+        elif self.complete_rest and not last.startswith("-"):
             try:
                 candidates = self.complete_rest(last)
             except (gdb.error, gdb.GdbError, RuntimeError, native.Bug):
