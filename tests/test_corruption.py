@@ -31,10 +31,12 @@ PATHS = (*(f"py-print {path}" for path in (
     "numbers[2]", "latin[3]", "raw[1]", "piece.stop", "cplx.real", "bound.__self__[1][1]", "partial.func.__name__",
     "looped.nosuch")),
     "complete py-print plain.", "complete py-print looped.", "complete py-print olds[0].", "complete py-print sys.")
+# Against a snapshot of the core before it was damaged.
+DIFFERENCE = "py-heap --diff "
 ONCE = ("py-bt --all", "py-bt-full", WHOLE, "py-threads", "py-threads --json", "py-info -v", "py-heap",
         "py-heap --json", "py-heap --check", "py-heap --by generation", "py-heap --by size",
-        "py-heap --allocated --native", "py-gc", "py-find --type Plain", "py-obj self", "py-dup", "py-waste",
-        "py-print len", "py-print PLACES", "py-print sys.modules", "py-frame 1", "py-down", "py-locals --json",
+        "py-heap --allocated --native", DIFFERENCE, "py-gc", "py-find --type Plain", "py-obj self", "py-dup",
+        "py-waste", "py-print len", "py-print PLACES", "py-print sys.modules", "py-frame 1", "py-down", "py-locals --json",
         "complete py-print p", "bt 30")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -62,6 +64,8 @@ class Victim:
             self.truth = scene.testify()
             with open(scene.out + ".places") as source:
                 self.places = json.load(source)
+        self.snapshot = str(root / "snapshot")
+        gdbrun.run([f"py-heap --save {self.snapshot}"], interpreter, core=self.path)
         self.core = cores.Core(self.path)
         kinds, chains = self.places["kinds"], self.places["chains"]
         hot = [*kinds.values(), *chains.values(), *self.places["types"], *self.places["threads"], self.frame()]
@@ -85,7 +89,7 @@ class Victim:
                 f"if thread.ptid[1] == {self.lwp(number)}]")
 
     def every_command(self):
-        commands = list(ONCE)
+        commands = [one + self.snapshot if one == DIFFERENCE else one for one in ONCE]
         for number in (1, 2, 3):
             commands += [self.switch(number), *PER_THREAD]
         commands += [self.switch(1), "py-frame 0", *PATHS]
