@@ -119,6 +119,10 @@ pub const COUNTED_TYPES: usize = 1 << 22;
 pub const SLOW_MAPPING: u64 = 256 << 20;
 /// Objects that are compared with each other, at 24 bytes each.
 pub const COMPARED: usize = 1 << 27;
+/// Places of a table that covers all memory in which objects are looked for by references: 16 bytes each.
+pub const AREA: u64 = 1 << 22;
+/// Bytes of bits for the places of objects that references lead to: dense ones in 128 GiB.
+pub const AREA_BITS: u64 = 2 << 30;
 /// Sizes of objects of one type, all types together, that are told apart.
 pub const GROUPS: usize = 1 << 20;
 /// Bytes of one value that a search looks at.

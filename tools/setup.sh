@@ -2,7 +2,7 @@
 # setup.sh [--all | --bench]: everything that `make test` needs, below ${PYEXT_CACHE:-PROJECT/.cache}; quick when it is done.
 #   packages      gdb, gdbserver, a C compiler, binutils, patchelf, zstd, libpython's static archive: by apt, only what is missing
 #   venv/         pytest and the tools that the tests compare with (tests/requirements.txt)
-#   targets/      CPythons and GDBs of later releases (tools/targets.sh)
+#   targets/      CPythons and GDBs of later releases, other allocators (tools/targets.sh)
 #   made/         copies of interpreters: patched to run where they were unpacked, stripped, static, position independent
 #   interpreters.json   what the tests run on, and what is missing and why (tests/rig/discover.py)
 # --all adds the debug builds, GDB 10, 2.7 and 3.9 of another distribution, and the free-threaded build.
@@ -14,10 +14,10 @@ mkdir -p "${PYEXT_CACHE:-$HERE/.cache}"
 CACHE=$(cd "${PYEXT_CACHE:-$HERE/.cache}" && pwd); export PYEXT_CACHE=$CACHE
 MADE=$CACHE/made; TARGETS=$CACHE/targets; VENV=$CACHE/venv
 mkdir -p "$MADE" "$TARGETS"
-WANTED="new gdb gdb10" BENCH=
+WANTED="new gdb gdb10 malloc" BENCH=
 case ${1:-} in
   '') ;;
-  --all) WANTED="new gdb dbg gdb10 old nogil" ;;
+  --all) WANTED="new gdb dbg gdb10 old nogil malloc" ;;
   --bench) BENCH="3.11 3.13" ;;
   *) sed -n '2,10p' "$0"; exit 2 ;;
 esac

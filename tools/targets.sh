@@ -5,12 +5,13 @@
 #   trixie   3.13 and 3.13-dbg of another patch level              arm      arm64 3.11, 3.14, 3.15 (run under qemu-user)
 #   nogil    free-threaded 3.13 built from Debian's source (minutes)
 #   gdb      GDB 16, 17, 18 in virtual environments                gdb10    GDB 10 with Python 3.9
+#   malloc   jemalloc, tcmalloc, mimalloc, to be preloaded
 # A suite's index may be stale or a file gone: the next suite is tried, then the command says so and fails.
 # What was unpacked once stays: DEST/.done/WHAT names the directories; remove it to unpack again.
 # Run an unpacked interpreter so that GDB still sees it as the main program (tools/setup.sh does this):
 #   patchelf --set-interpreter ROOT/usr/lib64/ld-linux-x86-64.so.2 --set-rpath ROOT/usr/lib/x86_64-linux-gnu COPY; PYTHONHOME=ROOT/usr COPY
 set -euo pipefail
-[ $# -ge 2 ] || { sed -n '2,12p' "$0"; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,13p' "$0"; exit 2; }
 mkdir -p "$1/.done"; DEST=$(cd "$1" && pwd); shift
 
 # The mirror is the one this machine is configured for: a name written here would be wrong on the next machine.
@@ -89,10 +90,18 @@ gdb10() {
   chmod +x "$DEST/gdb10"; "$DEST/gdb10" --version | head -1
 }
 
+malloc() {
+  # Of an old release: they run with every C library since.
+  state bookworm amd64; mkdir -p "$DEST/malloc"; cd "$D/cache/archives"
+  APT_CONFIG=$D/apt.conf apt-get -qq download libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0
+  for f in *.deb; do dpkg-deb -x "$f" "$DEST/malloc"; rm "$f"; done
+  echo "$DEST/malloc" >> "$DEST/.done/.$WHAT"
+}
+
 MIRROR=
 for WHAT in "$@"; do
   case $WHAT in
-    new|dbg|trixie|old|arm|nogil|gdb|gdb10) ;;
+    new|dbg|trixie|old|arm|nogil|gdb|gdb10|malloc) ;;
     *) echo "unknown: $WHAT" >&2; exit 2 ;;
   esac
   [ ! -e "$DEST/.done/$WHAT" ] || continue

@@ -2,6 +2,6 @@
 //! their business.
 
 pub mod glibc;
-pub mod mimalloc;
 mod lists;
+pub mod mimalloc;
 pub mod pymalloc;

@@ -9,11 +9,12 @@
 //! object's count has beyond those found.
 
 use super::Census;
-use super::holders::{Holder, holders};
+use super::holders::{Holder, holder};
 use super::index::Index;
 use super::scan::Reader;
 use super::sizes::Sizes;
 use super::tables::Places;
+use super::types::Info;
 use super::walk::{LOOSE, Left, Walker};
 use crate::error::Result;
 use crate::layout::{Fields, Rules, Slot};
@@ -32,8 +33,14 @@ pub trait Visitor: Sync {
 
 /// The references of the objects of a census.
 pub struct Edges<'a> {
-    pub(super) index: &'a Index<'a>,
-    pub(super) census: &'a Census,
+    index: &'a Index<'a>,
+    census: &'a Census,
+    ways: Ways,
+}
+
+/// Where objects of this build have their references.
+pub(super) struct Ways {
+    /// By type number.
     pub(super) holders: Vec<Holder>,
     pub(super) places: Places,
     pub(super) sizes: Sizes,
@@ -133,9 +140,9 @@ impl Inner {
     }
 }
 
-impl<'a> Edges<'a> {
-    /// Those of `census`, whose objects have the numbers of `index`.
-    pub fn new(objects: &Objects, census: &'a Census, index: &'a Index<'a>) -> Edges<'a> {
+impl Ways {
+    /// Those of objects of these types, by number.
+    pub fn new<'i>(objects: &Objects, types: impl Iterator<Item = &'i Info>) -> Ways {
         let (fields, rules) = (&objects.layout.fields, &objects.layout.rules);
         // SSTATE_INTERNED_MORTAL is 1 in all versions.
         let interned = if rules.python2 {
@@ -146,16 +153,26 @@ impl<'a> Edges<'a> {
         } else {
             (at(&fields.ascii.state).unwrap_or(0), 1, 3)
         };
-        Edges {
-            index,
-            census,
-            holders: holders(objects, census),
+        Ways {
+            holders: types.map(|info| holder(objects, info)).collect(),
             places: Places::new(fields, rules),
             sizes: Sizes::new(fields, rules),
             inner: Inner::new(fields, rules),
             pool: rules.pool,
             interned,
         }
+    }
+
+    /// Adds those of objects of more types.
+    pub fn extend<'i>(&mut self, objects: &Objects, more: impl Iterator<Item = &'i Info>) {
+        self.holders.extend(more.map(|info| holder(objects, info)));
+    }
+}
+
+impl<'a> Edges<'a> {
+    /// Those of `census`, whose objects have the numbers of `index`.
+    pub fn new(objects: &Objects, census: &'a Census, index: &'a Index<'a>) -> Edges<'a> {
+        Edges { index, census, ways: Ways::new(objects, census.types.iter().map(|(info, _)| info)) }
     }
 
     /// Tells `visitor` of all objects and references; how many bytes of tables could not be read or were more than
@@ -173,7 +190,7 @@ impl<'a> Edges<'a> {
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         let left: Mutex<Left> = Mutex::default();
         let work = |source: &dyn Source, go_on: &dyn Fn() -> bool| {
-            let mut walker = Walker::new(self, visitor, source, &budget);
+            let mut walker = Walker::new(&self.ways, visitor, source, &budget);
             let go_on = || {
                 if !go_on() {
                     stop.store(true, Ordering::Relaxed);
@@ -185,7 +202,7 @@ impl<'a> Edges<'a> {
                 if let Some(window) = self.census.scanned.windows.get(unit) {
                     walker.window(window, self.index.first_of(unit));
                 } else if (unit - windows) * LOOSE < loose {
-                    walker.loose((unit - windows) * LOOSE);
+                    walker.loose(&self.census.scanned.loose, (unit - windows) * LOOSE, self.index.first_loose());
                 } else {
                     break;
                 }
@@ -199,7 +216,7 @@ impl<'a> Edges<'a> {
         reader.each(&work, &|| memory.poll().is_ok());
         memory.poll()?;
         let left = left.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let walker = Walker::new(self, visitor, reader.source(), &budget);
+        let walker = Walker::new(&self.ways, visitor, reader.source(), &budget);
         let missing = walker.finish(left, &|| memory.poll().is_ok());
         memory.poll()?;
         Ok(missing)

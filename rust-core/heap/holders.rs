@@ -4,7 +4,6 @@
 //! [`crate::layout::borrowed`] knows to be none. That covers types that nobody has described: a C struct keeps its
 //! references in words.
 
-use super::Census;
 use super::owners::DictAt;
 use super::types::{Info, TypeId};
 use crate::bytes::Addr;
@@ -82,16 +81,12 @@ impl Holder {
     }
 }
 
-/// The holders of all types of a census, by number.
-pub(super) fn holders(objects: &Objects, census: &Census) -> Vec<Holder> {
-    census.types.iter().map(|(info, _)| holder(objects, info)).collect()
-}
-
 fn at(slot: &Slot) -> Option<usize> {
     slot.at().ok().and_then(|at| usize::try_from(at).ok())
 }
 
-fn holder(objects: &Objects, info: &Info) -> Holder {
+/// The holder of the type with this `info`.
+pub(super) fn holder(objects: &Objects, info: &Info) -> Holder {
     let mut holder = Holder::leaf(info);
     let Ok(ty) = objects.type_at(Addr(info.addr)) else { return holder };
     let (fields, rules) = (&objects.layout.fields, &objects.layout.rules);

@@ -6,6 +6,7 @@
 //! [`slots`] ask what of their memory nobody needs; [`snapshot`] keeps all in a file. [`edges`] tells which object
 //! refers to which, with the numbers of [`index`]. [`usage`] says how full the pools are.
 
+mod area;
 pub mod check;
 pub mod contents;
 pub mod edges;
@@ -20,6 +21,8 @@ pub mod owned;
 pub mod owners;
 mod plan;
 pub mod pools;
+pub mod reach;
+mod reader;
 mod roots;
 pub mod scan;
 mod segments;
@@ -43,6 +46,7 @@ use crate::objects::Objects;
 use groups::Key;
 use owners::{DictAt, Owner, Owners};
 use pools::Pools;
+use reach::{Known, Reached};
 use scan::{Plan, Pool, Reader, Scanned, Tally, Window};
 use segments::Segments;
 use std::time::{Duration, Instant};
@@ -119,16 +123,31 @@ impl Census {
             Pools::find(reader.source(), &populated, mapped, rules.pool, &poll)?
         };
         let anonymous = regions.iter().filter(|r| r.writable && r.is_anonymous());
-        let (left_out, mappings): (Vec<_>, Vec<_>) = anonymous.map(|r| (r.start, r.end)).partition(|r| too_large(*r));
+        let (left_out, mut mappings): (Vec<_>, Vec<_>) =
+            anonymous.map(|r| (r.start, r.end)).partition(|r| too_large(*r));
         let data = regions.iter().filter(|r| r.writable && r.path.starts_with('/') && !r.path.starts_with("/dev/"));
         let data: Vec<_> = data.map(|r| (r.start, r.end)).collect();
+        let go_on = || memory.poll().is_ok();
+        let allocator = reach::allocator(&regions).filter(|_| !rules.free_threaded);
+        if allocator.is_some() {
+            // Another allocator's memory can look like some chunks, but not to the end.
+            let places = glibc::Places { mappings: &mappings, data: &data };
+            let walked = glibc::walk(reader.source(), places, &|page| pools.contains(page), &go_on, &mut |_| ());
+            if walked.heaps == 0 || !walked.breaks.is_empty() {
+                mappings.clear();
+            }
+        }
         let places = glibc::Places { mappings: &mappings, data: &data };
         let bytes = regions.iter().fold(0u64, |sum, r| sum.saturating_add(r.end.saturating_sub(r.start)));
         let progress = memory.progress();
-        let go_on = || memory.poll().is_ok();
         let mut scanned = scan::scan(&pools, (places, bytes), (&types, &plan), key, &reader, progress, &go_on);
         scanned.left_out = left_out;
-        if scanned.interrupted { Err(Error::Interrupted) } else { Ok((types, scanned)) }
+        if scanned.interrupted {
+            return Err(Error::Interrupted);
+        }
+        let known = Known { pools: &pools, types: &types, plan: &plan, key, memory: bytes, progress, allocator };
+        reach::complete(objects, known, &reader, &mut scanned)?;
+        Ok((types, scanned))
     }
 
     /// Calls `f` with the address and the type of every object: those in pools in address order, then all
@@ -209,11 +228,7 @@ impl Census {
         };
         let at = |kind: &str| list(&mut places.iter().filter(|(what, _)| *what == kind).map(|(_, addr)| *addr));
         let mut remarks = Vec::new();
-        if walked.is_some_and(|walked| walked.heaps == 0) {
-            let what = "no heap of glibc's malloc was found: objects larger than 512 bytes are missing, and others that \
-                        pymalloc does not hold";
-            remarks.push(Diagnostic { what: what.to_owned(), at: "malloc".to_owned() });
-        }
+        remarks.extend(self.scanned.reached.as_ref().and_then(Reached::remark));
         let mut say = |count: u64, what: String, at: String| {
             if count > 0 {
                 remarks.push(Diagnostic { what, at });

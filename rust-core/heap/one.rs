@@ -68,7 +68,13 @@ impl Census {
             let i = (addr.0 - page.block(0)) / page.size;
             return Some(Block { addr: Addr(page.block(i as usize)), size: page.size, pool: true });
         }
-        chunk(objects, addr).map(|size| Block { addr, size, pool: false })
+        // Of another allocator's block nobody knows where it begins, nor where it ends.
+        chunk(objects, addr).filter(|_| !self.has_other_blocks()).map(|size| Block { addr, size, pool: false })
+    }
+
+    /// Whether blocks outside of pools are those of an allocator that is not glibc's.
+    pub fn has_other_blocks(&self) -> bool {
+        self.scanned.reached.as_ref().is_some_and(|reached| !reached.of_glibc)
     }
 
     /// The pool that `addr` lies in.

@@ -23,9 +23,16 @@ const PAGE: u64 = 4096;
 /// # Errors
 /// [`crate::error::Error::Interrupted`].
 pub fn count_static(objects: &Objects, index: &Index<'_>, wanted: &mut HashMap<u32, u32>) -> Result<()> {
-    let memory = &objects.memory;
-    let mut buffer = vec![0; RUN];
-    let mut parts = data(&memory.regions());
+    each_word(objects, &parts(objects), &mut |word| {
+        if let Some(count) = index.number(word).and_then(|number| wanted.get_mut(&number)) {
+            *count = count.saturating_add(1);
+        }
+    })
+}
+
+/// Where C variables are, and the state of interpreters, in address order.
+pub(super) fn parts(objects: &Objects) -> Vec<(u64, u64)> {
+    let mut parts = data(&objects.memory.regions());
     parts.extend(objects.located.image.data());
     parts.sort_unstable();
     parts.dedup_by(|next, part| {
@@ -40,17 +47,24 @@ pub fn count_static(objects: &Objects, index: &Index<'_>, wanted: &mut HashMap<u
             parts.push((state, state.saturating_add(size)));
         }
     }
+    parts.sort_unstable();
+    parts
+}
+
+/// Calls `f` with every word of `parts` that can be read.
+///
+/// # Errors
+/// [`crate::error::Error::Interrupted`].
+pub(super) fn each_word(objects: &Objects, parts: &[(u64, u64)], f: &mut dyn FnMut(u64)) -> Result<()> {
+    let memory = &objects.memory;
+    let mut buffer = vec![0; RUN];
     for (start, end) in parts {
-        let mut at = start;
-        while at < end {
+        let mut at = *start;
+        while at < *end {
             memory.poll()?;
-            let length = usize::try_from(end - at).unwrap_or(RUN).min(RUN);
+            let length = usize::try_from(*end - at).unwrap_or(RUN).min(RUN);
             let have = memory.read_some(at, &mut buffer[..length]);
-            for word in buffer[..have].chunks_exact(8).filter_map(|bytes| word(bytes, 0)) {
-                if let Some(count) = index.number(word).and_then(|number| wanted.get_mut(&number)) {
-                    *count = count.saturating_add(1);
-                }
-            }
+            buffer[..have].chunks_exact(8).filter_map(|bytes| word(bytes, 0)).for_each(&mut *f);
             // A page that cannot be read is left out.
             at = if have < length { (at + have as u64 + PAGE) / PAGE * PAGE } else { at + length as u64 };
         }

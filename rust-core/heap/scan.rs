@@ -4,14 +4,15 @@
 //! object if, at the place where objects of that type begin, it has a pointer to that type and a
 //! possible reference count. All else is memory of objects: tables of keys, values, lists' items.
 
+mod found;
 mod freed;
 
-use super::groups::{Groups, Key};
+use super::groups::Key;
 use super::owners::{Owner, Record};
 pub use super::plan::Plan;
 use super::pools::{Pools, read_pools};
+pub use super::reader::Reader;
 use super::sizes::{HEAD, Pending};
-use super::troubles::Troubles;
 use super::types::{Local, TypeId, Types};
 pub use super::window::{Pool, Tally, Window};
 use crate::allocators::glibc;
@@ -19,8 +20,10 @@ use crate::allocators::mimalloc::{self, Page, Purpose};
 use crate::allocators::pymalloc::{self, Blocks, Chain};
 use crate::bytes::word;
 use crate::limits;
+use crate::process::Source;
 use crate::process::progress::Progress;
-use crate::process::{Source, workers};
+pub(super) use found::Part;
+pub use found::Scanned;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -30,33 +33,6 @@ pub(super) const WINDOW: u64 = 1 << 20;
 
 /// Places of pending sizes that are read at a time.
 const BATCH: usize = 4096;
-
-/// What a scan found.
-#[derive(Debug, Default)]
-pub struct Scanned {
-    /// By type number.
-    pub tallies: Vec<Tally>,
-    /// In address order.
-    pub windows: Vec<Window>,
-    /// Objects that are in no pool, in address order, and their types.
-    pub loose: Vec<(u64, TypeId)>,
-    /// All exact dicts, in address order.
-    pub dicts: Vec<Record>,
-    /// The dicts of objects, in address order.
-    pub owners: Vec<Owner>,
-    /// All objects by key, where one was given.
-    pub groups: Groups,
-    /// malloc's chunks; `None` where all objects are in mimalloc's pages.
-    pub walked: Option<glibc::Walked>,
-    /// mimalloc's pages that are no pools, in address order, and how many of their blocks are not free.
-    pub large: Vec<(Page, usize)>,
-    /// Mappings that were not looked at, for their size.
-    pub left_out: Vec<(u64, u64)>,
-    /// What does not fit.
-    pub troubles: Troubles,
-    /// The user stopped it: nothing of it holds.
-    pub interrupted: bool,
-}
 
 /// Scans all pools, and malloc's chunks, of a process that has `memory` bytes in all. With a `key`, objects are counted
 /// by it, and whose dicts are is not looked at. `go_on` is asked on the calling thread; objects are counted in
@@ -76,20 +52,7 @@ pub fn scan(
     let chunks_taken = AtomicBool::new(false);
     let results: Mutex<Vec<Part>> = Mutex::default();
     let work = |source: &dyn Source, go_on: &dyn Fn() -> bool| {
-        let mut worker = Worker {
-            plan,
-            pools,
-            positions: &plan.positions,
-            key,
-            local: Local::new(types, pools, source),
-            source,
-            buffer: vec![0; WINDOW as usize],
-            free: Blocks::default(),
-            part: Part::default(),
-            settled: 0,
-            effort: limits::SIZE_EFFORT,
-            memory,
-        };
+        let mut worker = Worker::new((pools, plan), key, Local::new(types, pools, source), source, memory);
         // One that is told to stop stops all.
         let go_on = || {
             if !go_on() {
@@ -106,76 +69,22 @@ pub fn scan(
         while go_on() {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some(unit) = units.get(number) else { break };
-            let found = worker.window(number, *unit);
+            let found = worker.window(*unit);
             progress.add_objects(found as u64);
         }
-        worker.rest(&go_on);
-        worker.group();
-        worker.part.records.sort_unstable_by_key(|dict| dict.addr);
-        worker.part.owners.sort_unstable();
-        results.lock().unwrap_or_else(PoisonError::into_inner).push(worker.part);
+        let part = worker.finish(&go_on);
+        results.lock().unwrap_or_else(PoisonError::into_inner).push(part);
     };
     source.each(&work, go_on);
     let mut scanned = Scanned { interrupted: stop.into_inner(), ..Scanned::default() };
-    let mut windows = Vec::new();
     for part in results.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        if scanned.tallies.len() < part.tallies.len() {
-            scanned.tallies.resize(part.tallies.len(), Tally::default());
-        }
-        for (sum, tally) in scanned.tallies.iter_mut().zip(&part.tallies) {
-            sum.add(tally);
-        }
-        scanned.troubles.add(&part.troubles);
-        scanned.loose.extend(part.loose);
-        scanned.groups.merge(part.groups);
-        scanned.dicts.extend(part.records);
-        scanned.owners.extend(part.owners);
-        scanned.walked = part.walked.or(scanned.walked);
-        scanned.large.extend(part.large);
-        windows.extend(part.windows);
+        scanned.add(part);
     }
     if let Some(segments) = &pools.segments {
         scanned.troubles.add(&segments.troubles);
     }
-    scanned.loose.sort_unstable();
-    // Each thread has sorted its own: a stable sort merges them.
-    scanned.dicts.sort_by_key(|dict| dict.addr);
-    scanned.owners.sort();
-    windows.sort_unstable_by_key(|(number, _)| *number);
-    scanned.windows = windows.into_iter().map(|(_, window)| window).collect();
+    scanned.sort();
     scanned
-}
-
-/// The target's memory for a scan: shared by threads, or the calling thread's alone.
-pub enum Reader<'a> {
-    /// Threads can share it.
-    Shared(&'a dyn crate::process::Bulk),
-    /// Only the calling thread may use it.
-    Single(&'a dyn Source),
-}
-
-/// What one thread does, with its own view of the memory, and whether to go on.
-pub(super) type Work<'a> = dyn Fn(&dyn Source, &dyn Fn() -> bool) + Sync + 'a;
-
-impl Reader<'_> {
-    /// As a source for the calling thread.
-    pub fn source(&self) -> &dyn Source {
-        match self {
-            Reader::Shared(bulk) => *bulk,
-            Reader::Single(source) => *source,
-        }
-    }
-
-    /// Runs `work` on as many threads as can share the memory. `go_on` is that of the calling thread.
-    pub(super) fn each(&self, work: &Work<'_>, go_on: &dyn Fn() -> bool) {
-        match self {
-            Reader::Single(source) => work(*source, go_on),
-            Reader::Shared(bulk) => {
-                // `go_on` belongs to the host: no other thread may call it. The calling thread works too.
-                workers::run(workers::count(), &|| work(*bulk, go_on), &|| work(*bulk, &|| true));
-            }
-        }
-    }
 }
 
 /// Pools that are read together: (first, one past the last), by their places in `addresses`.
@@ -199,55 +108,60 @@ fn debug_marks(block: &[u8]) -> usize {
     }
 }
 
-/// What one thread found.
-#[derive(Default)]
-struct Part {
-    tallies: Vec<Tally>,
-    windows: Vec<(usize, Window)>,
-    loose: Vec<(u64, TypeId)>,
-    walked: Option<glibc::Walked>,
-    large: Vec<(Page, usize)>,
-    pending: Vec<Pending>,
-    records: Vec<Record>,
-    groups: Groups,
-    owners: Vec<Owner>,
-    troubles: Troubles,
-}
-
-impl Part {
-    /// Keeps an object, to whose size the sizes that are pending from `first` on belong.
-    fn note(&mut self, record: Record, first: usize, key: Option<&Key<'_>>) {
-        let pending = self.pending.get_mut(first..).unwrap_or(&mut []);
-        if let Some(key) = key.filter(|_| pending.is_empty()) {
-            self.groups.add(key, &record);
-            return;
-        }
-        self.records.push(record);
-        let number = u32::try_from(self.records.len()).unwrap_or(0);
-        pending.iter_mut().for_each(|one| one.record = number);
-    }
-}
-
-struct Worker<'a> {
-    plan: &'a Plan,
+/// What one thread does of a scan.
+pub(super) struct Worker<'a> {
+    pub(super) plan: &'a Plan,
     pools: &'a Pools,
     /// Where in the blocks at hand an object can begin.
     positions: &'a [usize],
     key: Option<&'a Key<'a>>,
-    local: Local<'a>,
-    source: &'a dyn Source,
+    pub(super) local: Local<'a>,
+    pub(super) source: &'a dyn Source,
     buffer: Vec<u8>,
     free: Blocks,
-    part: Part,
+    pub(super) part: Part,
     /// Of the pending ones, those that are in no window that was read so far.
     settled: usize,
     /// Bytes that may still be read of what has no size but an end.
     effort: usize,
     /// Bytes that the process has: no object is larger.
-    memory: u64,
+    pub(super) memory: u64,
 }
 
 impl<'a> Worker<'a> {
+    /// One that has found nothing, in a process that has `memory` bytes.
+    pub(super) fn new(
+        (pools, plan): (&'a Pools, &'a Plan),
+        key: Option<&'a Key<'a>>,
+        local: Local<'a>,
+        source: &'a dyn Source,
+        memory: u64,
+    ) -> Worker<'a> {
+        Worker {
+            plan,
+            pools,
+            positions: &plan.positions,
+            key,
+            local,
+            source,
+            buffer: vec![0; WINDOW as usize],
+            free: Blocks::default(),
+            part: Part::default(),
+            settled: 0,
+            effort: limits::SIZE_EFFORT,
+            memory,
+        }
+    }
+
+    /// Adds what is pending, and gives what was found.
+    pub(super) fn finish(mut self, go_on: &dyn Fn() -> bool) -> Part {
+        self.rest(go_on);
+        self.group();
+        self.part.records.sort_unstable_by_key(|dict| dict.addr);
+        self.part.owners.sort_unstable();
+        self.part
+    }
+
     /// Walks malloc's chunks: what is too large for a pool, or everything where there is no pool.
     fn chunks(&mut self, places: glibc::Places<'_>, go_on: &dyn Fn() -> bool) {
         let pools = self.pools;
@@ -337,7 +251,7 @@ impl<'a> Worker<'a> {
 
     /// Reads and scans the pools from the one with this place up to another, which lie in one window; how many
     /// objects they have.
-    fn window(&mut self, number: usize, (from, to): (usize, usize)) -> usize {
+    fn window(&mut self, (from, to): (usize, usize)) -> usize {
         let pools = self.pools;
         let addresses = &pools.addresses[from..to];
         let (Some(first), Some(last)) = (addresses.first(), addresses.last()) else { return 0 };
@@ -359,7 +273,9 @@ impl<'a> Worker<'a> {
         window.types.shrink_to_fit();
         window.words.shrink_to_fit();
         let objects = window.types.len();
-        self.part.windows.push((number, window));
+        if !window.pools.is_empty() {
+            self.part.windows.push(window);
+        }
         objects
     }
 
@@ -442,36 +358,51 @@ impl<'a> Worker<'a> {
             if info.before as usize != *before || self.plan.sizes.least(info) > room {
                 continue;
             }
-            let tracked = info.has_gc() && self.plan.tracked(block, *before);
-            let at = addr + *before as u64;
-            let first = self.part.pending.len();
-            let mut size = self.plan.sizes.size((id, info), at, object, room, &mut self.part.pending);
-            if size > self.memory {
-                self.part.troubles.note("impossible", at);
-                size = info.fixed();
-            }
-            if info.is_dict || self.key.is_some() {
-                let frozen = self.plan.frozen(object);
-                self.part.note(Record { addr: at, id, size, allocated: length, tracked, frozen }, first, self.key);
-            }
-            if self.key.is_none()
-                && let Some(place) = info.dict.place(|| self.plan.sizes.end(info, object))
-                && let Some(dict) = self.pointer(block, *before as i64 + place, addr, length)
-            {
-                self.part.owners.push(Owner { dict, owner: at, id });
-            }
-            if self.part.tallies.len() <= usize::from(id) {
-                self.part.tallies.resize(usize::from(id) + 1, Tally::default());
-            }
-            let tally = &mut self.part.tallies[usize::from(id)];
-            tally.count += 1;
-            tally.size = tally.size.saturating_add(size);
-            tally.allocated += length;
-            tally.tracked += u64::from(tracked);
+            self.count(id, (addr, *before), block, (room, Some(length)));
             return Some((*before, id));
         }
         self.untyped(addr, block);
         None
+    }
+
+    /// Counts the object `before` bytes into the block at `addr` that begins with `block`. Behind its start are
+    /// `room` bytes; the block has `length`, where that is known.
+    #[inline]
+    pub(super) fn count(
+        &mut self,
+        id: TypeId,
+        (addr, before): (u64, usize),
+        block: &[u8],
+        (room, length): (u64, Option<u64>),
+    ) {
+        let (Some(info), Some(object)) = (self.local.info(id), block.get(before..)) else { return };
+        let tracked = info.has_gc() && self.plan.tracked(block, before);
+        let at = addr + before as u64;
+        let first = self.part.pending.len();
+        let mut size = self.plan.sizes.size((id, info), at, object, room, &mut self.part.pending);
+        if size > self.memory {
+            self.part.troubles.note("impossible", at);
+            size = info.fixed();
+        }
+        let allocated = length.unwrap_or(0);
+        if info.is_dict || self.key.is_some() {
+            let frozen = self.plan.frozen(object);
+            self.part.note(Record { addr: at, id, size, allocated, tracked, frozen }, first, self.key);
+        }
+        if self.key.is_none()
+            && let Some(place) = info.dict.place(|| self.plan.sizes.end(info, object))
+            && let Some(dict) = self.pointer(block, before as i64 + place, addr, length.unwrap_or(u64::MAX))
+        {
+            self.part.owners.push(Owner { dict, owner: at, id });
+        }
+        if self.part.tallies.len() <= usize::from(id) {
+            self.part.tallies.resize(usize::from(id) + 1, Tally::default());
+        }
+        let tally = &mut self.part.tallies[usize::from(id)];
+        tally.count += 1;
+        tally.size = tally.size.saturating_add(size);
+        tally.allocated += allocated;
+        tally.tracked += u64::from(tracked);
     }
 
     /// The pointer `place` bytes into the block at `addr` of `length` bytes that begins with `block`.
@@ -504,7 +435,7 @@ impl<'a> Worker<'a> {
     /// has its heap below 4 GiB. A list of classes then has words that look like an object; so has a dict or
     /// set of classes, freed ones too, where the count is the hash of a class (`_Py_HashPointer`).
     #[inline]
-    fn doubtful(&mut self, object: &[u8]) -> bool {
+    pub(super) fn doubtful(&mut self, object: &[u8]) -> bool {
         // mimalloc's pages tell what their blocks are for.
         if self.pools.segments.is_some() {
             return false;
@@ -517,7 +448,7 @@ impl<'a> Worker<'a> {
 
     /// Whether the next object in the garbage collector's list points back at this one.
     #[cold]
-    fn linked(&self, addr: u64, block: &[u8], before: usize) -> bool {
+    pub(super) fn linked(&self, addr: u64, block: &[u8], before: usize) -> bool {
         let head = self.plan.gc_head;
         let Some(next) = before.checked_sub(head).filter(|_| head > 0).and_then(|at| word(block, at)) else {
             return false;

@@ -159,6 +159,12 @@ impl Types {
         Some((id?, info?))
     }
 
+    /// Those that were met, from this number on.
+    pub fn from(&self, first: usize) -> Vec<Info> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.infos.get(first..).unwrap_or(&[]).to_vec()
+    }
+
     /// All that were met, by their number.
     pub fn into_infos(self) -> Vec<Info> {
         self.known.into_inner().unwrap_or_else(PoisonError::into_inner).infos

@@ -1,7 +1,7 @@
 //! Reads the objects of a census one after the other, and tells of their references: what one thread does of
 //! [`super::edges`].
 
-use super::edges::{Edges, NOWHERE, Visitor};
+use super::edges::{NOWHERE, Visitor, Ways};
 use super::holders::{Holder, Shape, Values, of};
 use super::pools::read_pools;
 use super::scan::{Pool, Window};
@@ -32,7 +32,7 @@ const LINKS: u64 = 1 << 32;
 
 /// One thread's walk.
 pub(super) struct Walker<'a, V> {
-    edges: &'a Edges<'a>,
+    ways: &'a Ways,
     visitor: &'a V,
     source: &'a dyn Source,
     /// Bytes of tables that may still be read: hostile ones could be read again and again.
@@ -46,9 +46,9 @@ pub(super) struct Walker<'a, V> {
 #[derive(Debug, Default)]
 pub(super) struct Left {
     /// Tables of keys that several dicts and a class have, by address.
-    shared: HashMap<u64, Table>,
+    pub shared: HashMap<u64, Table>,
     /// Entries whose key is their value, and who has them.
-    same: Vec<(u32, u64)>,
+    pub same: Vec<(u32, u64)>,
     /// Bytes that could not be read.
     pub missing: u64,
 }
@@ -64,8 +64,13 @@ impl Left {
 
 impl<'a, V: Visitor> Walker<'a, V> {
     /// One that has read nothing.
-    pub fn new(edges: &'a Edges<'a>, visitor: &'a V, source: &'a dyn Source, budget: &'a AtomicU64) -> Walker<'a, V> {
-        Walker { edges, visitor, source, budget, buffer: vec![0; RUN], tables: Vec::new(), left: Left::default() }
+    pub fn new(ways: &'a Ways, visitor: &'a V, source: &'a dyn Source, budget: &'a AtomicU64) -> Walker<'a, V> {
+        Walker { ways, visitor, source, budget, buffer: vec![0; RUN], tables: Vec::new(), left: Left::default() }
+    }
+
+    /// Has it read these tables too.
+    pub fn add(&mut self, tables: impl Iterator<Item = Table>) {
+        self.tables.extend(tables);
     }
 
     /// What is left to do.
@@ -90,7 +95,7 @@ impl<'a, V: Visitor> Walker<'a, V> {
     /// Tells of the objects of `window`, the first of which has this number.
     pub fn window(&mut self, window: &Window, mut number: u32) {
         let (Some(first), Some(last)) = (window.pools.first(), window.pools.last()) else { return };
-        let pool = self.edges.pool;
+        let pool = self.ways.pool;
         let length = (last.addr - first.addr) as usize + pool;
         let mut buffer = std::mem::take(&mut self.buffer);
         if buffer.len() < length {
@@ -119,18 +124,17 @@ impl<'a, V: Visitor> Walker<'a, V> {
         number
     }
 
-    /// Objects outside of pools, from the one with this place among them.
-    pub fn loose(&mut self, first: usize) {
-        let all = &self.edges.census.scanned.loose;
+    /// Objects outside of pools, from the one with this place among `all` of them, the first of which has this number.
+    pub fn loose(&mut self, all: &[(u64, TypeId)], first: usize, number: u32) {
         let mut bytes = [0u8; LARGE];
         for (i, (addr, id)) in all.iter().enumerate().skip(first).take(LOOSE) {
-            let Some(holder) = of(&self.edges.holders, *id) else { continue };
+            let Some(holder) = of(&self.ways.holders, *id) else { continue };
             let start = addr.wrapping_sub(u64::from(holder.info.before));
             // Up to the next object: that is more than its own.
             let room = all.get(i + 1).map_or(LARGE as u64, |(next, _)| next.saturating_sub(start));
             let room = room.min(LARGE as u64) as usize;
             let have = self.source.read_some(start, &mut bytes[..room]);
-            self.object(self.edges.index.first_loose() + i as u32, *id, start, &bytes[..have], true);
+            self.object(number + i as u32, *id, start, &bytes[..have], true);
         }
     }
 
@@ -149,9 +153,9 @@ impl<'a, V: Visitor> Walker<'a, V> {
 
     /// The references of the object in the block at `addr` that begins with `block`.
     #[inline]
-    fn object(&mut self, number: u32, id: TypeId, addr: u64, block: &[u8], partly: bool) {
-        let edges = self.edges;
-        let Some(holder) = of(&edges.holders, id) else { return };
+    pub fn object(&mut self, number: u32, id: TypeId, addr: u64, block: &[u8], partly: bool) {
+        let ways = self.ways;
+        let Some(holder) = of(&ways.holders, id) else { return };
         let Some(object) = block.get(holder.info.before as usize..) else { return };
         let addr = addr + u64::from(holder.info.before);
         self.visitor.object(number, object);
@@ -164,7 +168,7 @@ impl<'a, V: Visitor> Walker<'a, V> {
         }
         let (from, mut to) = holder.words;
         if holder.items {
-            let items = word(object, edges.inner.ob_size).unwrap_or(0).saturating_mul(8).min(1 << 40) as usize;
+            let items = word(object, ways.inner.ob_size).unwrap_or(0).saturating_mul(8).min(1 << 40) as usize;
             to = to.saturating_add(items);
             if to > object.len() && partly {
                 let behind = object.len() as u64 / 8 * 8;
@@ -194,7 +198,7 @@ impl<'a, V: Visitor> Walker<'a, V> {
     fn attributes(&mut self, number: u32, holder: &Holder, block: &[u8], object: &[u8]) {
         let before = i64::from(holder.info.before);
         let at = |place: i64| usize::try_from(before + place).ok().and_then(|at| word(block, at)).unwrap_or(0);
-        let dict = holder.dict.place(|| self.edges.sizes.end(&holder.info, object)).map_or(0, at);
+        let dict = holder.dict.place(|| self.ways.sizes.end(&holder.info, object)).map_or(0, at);
         match holder.values {
             Values::Tagged(count) if dict & 1 == 1 => self.table(dict.wrapping_add(1), number, What::Words(count)),
             Values::Nowhere | Values::Tagged(_) => self.reference(number, dict),
@@ -204,7 +208,7 @@ impl<'a, V: Visitor> Walker<'a, V> {
             }
             Values::Inline => {
                 self.reference(number, dict);
-                let (capacity, values) = self.edges.inner.values;
+                let (capacity, values) = self.ways.inner.values;
                 let start = holder.info.basicsize as usize;
                 // PyDictValues: capacity, size, embedded, valid.
                 let (count, valid) =
@@ -219,7 +223,7 @@ impl<'a, V: Visitor> Walker<'a, V> {
 
     #[inline]
     fn shape(&mut self, number: u32, holder: &Holder, addr: u64, object: &[u8]) {
-        let inner = &self.edges.inner;
+        let inner = &self.ways.inner;
         let get = |at: usize| word(object, at).unwrap_or(0);
         match holder.shape {
             Shape::Leaf | Shape::Words => {}
@@ -276,7 +280,7 @@ impl<'a, V: Visitor> Walker<'a, V> {
     }
 
     fn dict(&mut self, number: u32, object: &[u8]) {
-        let inner = &self.edges.inner;
+        let inner = &self.ways.inner;
         let get = |at: usize| word(object, at).unwrap_or(0);
         if let Some((table, mask)) = inner.open_dict {
             let what = What::Entries { count: get(mask).saturating_add(1), size: 24, key: 8, value: 16 };
@@ -293,7 +297,7 @@ impl<'a, V: Visitor> Walker<'a, V> {
 
     /// A frame that is an object (3.10 and older): variables, and the stack up to its top.
     fn frame_object(&mut self, number: u32, addr: u64, object: &[u8]) {
-        let frame = &self.edges.inner.frame;
+        let frame = &self.ways.inner.frame;
         let stack = word(object, frame.value_stack).unwrap_or(0).wrapping_sub(addr) as usize;
         let top = match (frame.stack_top, frame.stack_depth) {
             // NULL, or -1, in a frame that runs.
@@ -315,8 +319,8 @@ impl<'a, V: Visitor> Walker<'a, V> {
     /// A frame in an object, `at` bytes into it: what it counts itself, and if it is `whole` its variables and its
     /// stack.
     fn frame(&mut self, number: u32, addr: u64, object: &[u8], at: usize, whole: bool) {
-        let edges = self.edges;
-        let frame = &edges.inner.frame;
+        let ways = self.ways;
+        let frame = &ways.inner.frame;
         let get = |place: usize| word(object, at.saturating_add(place)).unwrap_or(0);
         // Borrowed ones have a tag (3.14, gh-127271).
         let counted = |word: u64| if word & frame.tag == 0 { word } else { 0 };
@@ -363,12 +367,12 @@ impl<'a, V: Visitor> Walker<'a, V> {
     fn settle(&mut self, mut table: Table, start: u64, bytes: &[u8]) -> Option<Table> {
         loop {
             let at = usize::try_from(table.at.wrapping_sub(start)).unwrap_or(usize::MAX);
-            let length = usize::try_from(self.edges.places.length(&table)).unwrap_or(usize::MAX);
+            let length = usize::try_from(self.ways.places.length(&table)).unwrap_or(usize::MAX);
             let Some(inside) = at.checked_add(length).and_then(|end| bytes.get(at..end)) else { return Some(table) };
             let more = self.read(&table, inside);
             table = self.follow(more)?;
             // A chain may lead back into itself.
-            let length = self.edges.places.length(&table);
+            let length = self.ways.places.length(&table);
             if length > RUN as u64 {
                 return Some(table);
             }
@@ -406,7 +410,7 @@ impl<'a, V: Visitor> Walker<'a, V> {
                 }
             }
         };
-        self.edges.places.each(table, bytes, &mut single, &mut pair)
+        self.ways.places.each(table, bytes, &mut single, &mut pair)
     }
 
     /// Reads all tables that wait, and those that they lead to.
@@ -422,7 +426,7 @@ impl<'a, V: Visitor> Walker<'a, V> {
                     return;
                 }
                 let start = first.at;
-                let end = |table: &Table| table.at.saturating_add(self.edges.places.length(table));
+                let end = |table: &Table| table.at.saturating_add(self.ways.places.length(table));
                 let mut to = end(&first);
                 let mut after = i + 1;
                 while let Some(next) = tables.get(after) {
@@ -459,7 +463,7 @@ impl<'a, V: Visitor> Walker<'a, V> {
 
     /// Reads a table that is longer than the buffer.
     fn long(&mut self, table: &Table, buffer: &mut [u8], go_on: &dyn Fn() -> bool) {
-        let length = self.edges.places.length(table);
+        let length = self.ways.places.length(table);
         let entry = match table.what {
             What::Entries { size, .. } => u64::from(size),
             _ => 8,
@@ -481,7 +485,7 @@ impl<'a, V: Visitor> Walker<'a, V> {
     /// Tells of the references of entries whose key is their value, but for mortal interned strings: there the dict
     /// is that of the interned strings.
     fn strings(&mut self, go_on: &dyn Fn() -> bool) {
-        let (at, width, mask) = self.edges.interned;
+        let (at, width, mask) = self.ways.interned;
         let mut same = std::mem::take(&mut self.left.same);
         same.sort_unstable_by_key(|(_, key)| *key);
         let mut heads = vec![0u8; BATCH * STRING];

@@ -105,7 +105,7 @@ pub fn object(answer: &Object, paint: &Paint) -> String {
         (Place::Pool, ..) => ", in a pool".to_owned(),
         (Place::Malloc, ..) => ", in a chunk of malloc".to_owned(),
         (Place::File, ..) => ", built into a mapped file".to_owned(),
-        (Place::Other, ..) => String::new(),
+        (Place::Other, ..) => ", in memory whose blocks are not known".to_owned(),
     };
     let _ = writeln!(out, "size: {size}{place}");
     let gc = match answer.gc {

@@ -32,7 +32,7 @@ pub struct Called {
 }
 
 /// The value stack of a frame, from its bottom.
-struct Slots(Vec<Addr>);
+pub(super) struct Slots(pub(super) Vec<Addr>);
 
 impl Slots {
     /// The slot `down` from the top, the topmost being 1; `None` for an empty one too.
@@ -197,7 +197,7 @@ impl Objects {
     }
 
     /// Where the frame's value stack begins.
-    fn stack_start(&self, frame: &Frame) -> Option<Addr> {
+    pub(super) fn stack_start(&self, frame: &Frame) -> Option<Addr> {
         let code = frame.code.as_ref().ok()?;
         Some(match self.layout.rules.frames {
             Frames::Objects => self.pointer(frame.addr, &self.layout.frame.f_valuestack).ok()?,
@@ -207,7 +207,7 @@ impl Objects {
         })
     }
 
-    fn slots_from(&self, start: Addr, count: usize) -> Option<Slots> {
+    pub(super) fn slots_from(&self, start: Addr, count: usize) -> Option<Slots> {
         let words = self.pointers(start, count.min(limits::STACK_SLOTS)).ok()?;
         let tag = !self.layout.rules.stackref_tag;
         Some(Slots(words.into_iter().map(|w| Addr(w.0 & tag)).collect()))

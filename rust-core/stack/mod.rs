@@ -2,6 +2,7 @@
 
 mod calls;
 pub mod frame;
+mod held;
 pub mod native;
 pub mod source;
 pub mod variables;

@@ -214,7 +214,7 @@ impl Objects {
             .collect())
     }
 
-    fn slots_start(&self, frame: &Frame) -> Result<Addr> {
+    pub(super) fn slots_start(&self, frame: &Frame) -> Result<Addr> {
         Ok(match self.layout.rules.frames {
             Frames::Objects => frame.addr + self.layout.frame.f_localsplus.at()?,
             Frames::Interpreter { .. } => frame.addr + self.layout.iframe.localsplus.at()?,
