@@ -4,7 +4,8 @@
 //! [`own_sizeof`] whose size is not known exactly, [`owners`] whose attributes a dict holds. [`one`] and [`contents`]
 //! look at single objects of a census and into many of them; [`owned`] follows them to memory elsewhere; [`waste`] and
 //! [`slots`] ask what of their memory nobody needs; [`snapshot`] keeps all in a file. [`edges`] tells which object
-//! refers to which, with the numbers of [`index`]. [`usage`] says how full the pools are.
+//! refers to which, with the numbers of [`index`]; [`reach`] finds by references what no list of blocks has.
+//! [`usage`] says how full the pools are.
 
 mod area;
 pub mod check;
