@@ -226,7 +226,7 @@ impl Layout {
 /// The free blocks of `page`, `next` being the word at an address. `delayed` are those blocks of all pages, in order,
 /// that other threads have given back to a heap (`thread_delayed_free`). Of a broken chain, those before the break.
 pub fn free_blocks(page: &Page, delayed: &[u64], next: &dyn Fn(u64) -> Option<u64>, free: &mut Blocks) -> Chain {
-    *free = Blocks::default();
+    free.clear(page.capacity);
     let mut lengths = [0; 3];
     for (length, first) in lengths.iter_mut().zip(page.free) {
         let mut at = first;

@@ -70,6 +70,12 @@ impl Default for Blocks {
 }
 
 impl Blocks {
+    /// Takes out all of the first `blocks` blocks. A pool has few of the blocks that there is room for.
+    pub fn clear(&mut self, blocks: usize) {
+        let words = blocks.div_ceil(64).min(self.0.len());
+        self.0[..words].fill(0);
+    }
+
     /// Adds block `i`; whether it was new.
     #[inline]
     pub fn insert(&mut self, i: usize) -> bool {
@@ -106,7 +112,7 @@ pub enum Chain {
 /// The free blocks of the pool at `addr` with the contents `bytes`. Of a broken chain, those before the
 /// break.
 pub fn free_blocks(bytes: &[u8], addr: u64, header: &Header, free: &mut Blocks) -> Chain {
-    *free = Blocks::default();
+    free.clear(header.carved);
     let (mut at, mut length) = (header.free, 0);
     while at != 0 {
         match index(at, addr, header.size) {

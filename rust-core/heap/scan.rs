@@ -119,6 +119,8 @@ pub(super) struct Worker<'a> {
     pub(super) source: &'a dyn Source,
     buffer: Vec<u8>,
     free: Blocks,
+    /// The blocks of the pool at hand that hold an object.
+    objects: Blocks,
     pub(super) part: Part,
     /// Of the pending ones, those that are in no window that was read so far.
     settled: usize,
@@ -146,6 +148,7 @@ impl<'a> Worker<'a> {
             source,
             buffer: vec![0; WINDOW as usize],
             free: Blocks::default(),
+            objects: Blocks::default(),
             part: Part::default(),
             settled: 0,
             effort: limits::SIZE_EFFORT,
@@ -307,7 +310,7 @@ impl<'a> Worker<'a> {
         (start, size, carved): (usize, usize, usize),
         window: &mut Window,
     ) {
-        let mut objects = Blocks::default();
+        self.objects.clear(carved);
         let (mut marks, mut used) = (None, 0);
         let first = window.types.len();
         for i in 0..carved {
@@ -321,7 +324,7 @@ impl<'a> Worker<'a> {
             let marks = *marks.get_or_insert_with(|| debug_marks(block));
             let (at, block) = (at + marks, &block[marks.min(block.len())..]);
             if let Some((_, id)) = self.block(addr + at as u64, block, block.len() as u64) {
-                objects.insert(i);
+                self.objects.insert(i);
                 window.types.push(id);
             }
         }
@@ -335,7 +338,7 @@ impl<'a> Worker<'a> {
             word: window.words.len() as u32,
             object: first as u32,
         });
-        window.words.extend_from_slice(objects.words(carved));
+        window.words.extend_from_slice(self.objects.words(carved));
     }
 
     /// Counts the object in the block at `addr` of `length` bytes that begins with `block`, if there is one;
