@@ -36,8 +36,8 @@ DIFFERENCE = "py-heap --diff "
 ONCE = ("py-bt --all", "py-bt-full", WHOLE, "py-threads", "py-threads --json", "py-info -v", "py-heap",
         "py-heap --json", "py-heap --check", "py-heap --by generation", "py-heap --by size",
         "py-heap --allocated --native", DIFFERENCE, "py-gc", "py-find --type Plain", "py-obj self", "py-dup",
-        "py-waste", "py-print len", "py-print PLACES", "py-print sys.modules", "py-frame 1", "py-down", "py-locals --json",
-        "complete py-print p", "bt 30")
+        "py-waste", "py-print len", "py-print PLACES", "py-print sys.modules", "py-frame 1", "py-down",
+        "py-locals --json", "complete py-print p", "bt 30")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 # Offsets of links, from the headers of each version (tools/measured): of the interpreter and thread states,
