@@ -19,7 +19,7 @@ IMPOSSIBLE = "{} objects claim an impossible size: only that of their fixed part
 BROKEN = "{} pools have a broken list of free blocks: some of these may be counted as objects"
 MISCOUNTED = "{} pools have another number of free blocks than they say"
 # Offsets that are the same in all versions.
-OB_TYPE, OB_SIZE, OB_ITEM, ALLOCATED, SET_MASK = 8, 16, 24, 32, 32
+OB_TYPE, OB_SIZE, OB_ITEM, ALLOCATED, SET_MASK, SET_TABLE = 8, 16, 24, 32, 32, 40
 POOL_COUNT, POOL_FREE = 0, 8
 
 
@@ -194,6 +194,20 @@ def test_damage(victim, damage):
     exact = [kind for kind, number in counts.items() if rows[kind]["count"] == number and not (hit and hit.lost[kind])]
     assert len(exact) > 20
     assert {kind: rows[kind]["size"] for kind in exact} == {kind: sizes[kind] for kind in exact}
+
+
+def test_tables_that_are_nowhere(victim):
+    """Of sane sizes, so that the census alone does not see it."""
+    places = {victim.places("lists")[7]: OB_ITEM, victim.places("lists")[8]: OB_ITEM, victim.places("sets")[7]: SET_TABLE}
+    try:
+        for place, offset in places.items():
+            victim.core.poke(place + offset, NOWHERE)
+        (answer,) = gdbrun.run(["py-heap --allocated --by type --json"], victim.interpreter, core=victim.path)
+    finally:
+        victim.core.restore()
+    said = remarks(json.loads(answer.text))
+    assert list(said) == ["3 objects have tables where nothing is mapped: nothing is counted for these"]
+    assert {int(place, 16) for (where,) in [said.values()] for place in where} == set(places)
 
 
 def short(kind):

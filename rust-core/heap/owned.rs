@@ -16,7 +16,9 @@ use crate::layout::own_sizes::Term;
 use crate::layout::{DictKeys, InstanceDict, Slot};
 use crate::objects::keys::ENTRY;
 use crate::objects::{Objects, flag};
+use crate::process::cache::Regions;
 use crate::process::maps;
+use std::cell::Cell;
 
 /// What the objects of one type have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -60,19 +62,31 @@ const ARRAY_ITEMS: u64 = 8;
 const SPARE_BLOCKS: u64 = 56;
 /// Bytes of a deque with spare blocks behind `PyObject` (3.11).
 const WITH_SPARE: u16 = 200;
+/// Objects that are named.
+const SHOWN: usize = 4;
 /// `NPY_ARRAY_OWNDATA`.
 const OWNDATA: u64 = 4;
 
-/// By type number, what all objects have.
+/// Objects that say that they have memory where there is none.
+#[derive(Debug, Default)]
+pub struct Astray {
+    /// How many.
+    pub count: u64,
+    /// The first of them.
+    pub places: Vec<Addr>,
+}
+
+/// By type number, what all objects have; and those whose memory is nowhere.
 ///
 /// # Errors
 /// [`crate::error::Error::Interrupted`].
-pub fn find(objects: &Objects, census: &Census) -> Result<Vec<Owned>> {
+pub fn find(objects: &Objects, census: &Census) -> Result<(Vec<Owned>, Astray)> {
     let whats: Vec<What> = census.types.iter().map(|(info, _)| what(objects, info)).collect();
     let wanted: Vec<bool> = whats.iter().map(|what| *what != What::Nothing).collect();
     let mut all = vec![Owned::default(); whats.len()];
     let mut lent = Vec::new();
-    let owner = Owner { objects, census };
+    let owner = Owner { objects, census, regions: objects.memory.regions(), wild: Cell::new(false) };
+    let mut astray = Astray::default();
     census.read_each(objects, &wanted, &mut |seen| {
         let place = usize::from(seen.id);
         if let (Some(what), Some(sum)) = (whats.get(place), all.get_mut(place)) {
@@ -80,6 +94,12 @@ pub fn find(objects: &Objects, census: &Census) -> Result<Vec<Owned>> {
             let one = owner.look(*what, seen, &mut lent).unwrap_or_default();
             sum.tables = sum.tables.saturating_add(one.tables);
             sum.native = sum.native.saturating_add(one.native);
+            if owner.wild.take() {
+                astray.count += 1;
+                if astray.places.len() < SHOWN {
+                    astray.places.push(seen.addr);
+                }
+            }
         }
         true
     })?;
@@ -89,7 +109,7 @@ pub fn find(objects: &Objects, census: &Census) -> Result<Vec<Owned>> {
             sum.lent = sum.lent.saturating_add(block.size);
         }
     }
-    Ok(all)
+    Ok((all, astray))
 }
 
 fn what(objects: &Objects, info: &Info) -> What {
@@ -126,12 +146,20 @@ fn what(objects: &Objects, info: &Info) -> What {
 struct Owner<'a> {
     objects: &'a Objects,
     census: &'a Census,
+    regions: Regions<'a>,
+    /// The object that is looked at has a pointer to where nothing is mapped.
+    wild: Cell<bool>,
 }
 
 impl Owner<'_> {
     /// Bytes of the block at `addr`; none at the null pointer.
     fn block(&self, addr: u64) -> u64 {
-        if addr == 0 { 0 } else { self.census.memory(self.objects, Addr(addr)).map_or(0, |block| block.size) }
+        let size =
+            if addr == 0 { Some(0) } else { self.census.memory(self.objects, Addr(addr)).map(|block| block.size) };
+        if size.is_none() && maps::find(&self.regions, addr).is_none() {
+            self.wild.set(true);
+        }
+        size.unwrap_or(0)
     }
 
     fn look(&self, what: What, seen: &Seen<'_>, lent: &mut Vec<Addr>) -> Option<Owned> {

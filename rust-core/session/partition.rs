@@ -45,7 +45,12 @@ pub(super) fn parts(
         let what = "--allocated and --native go with --by type and --by module, for all objects";
         return Err(Error::User(what.to_owned()));
     }
-    let owned = if with_tables { owned::find(objects, census)? } else { Vec::new() };
+    let (owned, astray) = if with_tables { owned::find(objects, census)? } else { Default::default() };
+    if astray.count > 0 {
+        let what =
+            format!("{} objects have tables where nothing is mapped: nothing is counted for these", astray.count);
+        remarks.add(what, astray.places.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
+    }
     let mut parts = Parts { kinds: Kinds::new(objects), census, owned, all: Vec::new() };
     if !request.options.of.is_empty() {
         parts.named(attached, request, stopped, remarks)?;
