@@ -196,9 +196,25 @@ def test_damage(victim, damage):
     assert {kind: rows[kind]["size"] for kind in exact} == {kind: sizes[kind] for kind in exact}
 
 
+def test_a_pool_whose_header_is_zeros(victim):
+    """Its objects cannot be told, and it can: an arena's pools are taken in address order."""
+    pools = collections.Counter(map(victim.pool, victim.places("untouched")))
+    pool = sorted(pools)[len(pools) // 2]
+    try:
+        for offset in range(0, 48, 8):
+            victim.core.poke(pool + offset, 0)
+        found = victim.ask()
+    finally:
+        victim.core.restore()
+    assert remarks(found)["1 pools have zeros where their header was: their objects are missing"] == [hex(pool)]
+    rows = {row["kind"]: row["tracked"] for row in found["rows"]}
+    assert rows["__main__.Untouched"] == victim.truth["counts"]["__main__.Untouched"] - pools[pool]
+
+
 def test_tables_that_are_nowhere(victim):
     """Of sane sizes, so that the census alone does not see it."""
-    places = {victim.places("lists")[7]: OB_ITEM, victim.places("lists")[8]: OB_ITEM, victim.places("sets")[7]: SET_TABLE}
+    lists, sets = victim.places("lists"), victim.places("sets")
+    places = {lists[7]: OB_ITEM, lists[8]: OB_ITEM, sets[7]: SET_TABLE}
     try:
         for place, offset in places.items():
             victim.core.poke(place + offset, NOWHERE)

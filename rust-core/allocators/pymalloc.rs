@@ -17,6 +17,8 @@ pub const OVERHEAD: usize = 48;
 pub const LARGEST: usize = 512;
 /// Bytes of the largest pool.
 pub const LARGEST_POOL: usize = 16384;
+/// Bytes of the largest arena (`ARENA_SIZE`): 1 MiB since 3.10, 256 KiB before.
+pub const ARENA: u64 = 1 << 20;
 /// Blocks that one pool can have: a page of mimalloc is the largest.
 const MOST_BLOCKS: usize = super::mimalloc::SLICE / 8;
 

@@ -220,7 +220,7 @@ impl Census {
 
     /// What does not fit, for the user.
     pub fn remarks(&self) -> Vec<Diagnostic> {
-        let Troubles { broken, miscounted, unreadable, untyped, impossible, places } = &self.scanned.troubles;
+        let Troubles { broken, miscounted, unreadable, blank, untyped, impossible, places } = &self.scanned.troubles;
         let walked = self.scanned.walked.as_ref();
         let breaks = walked.map_or(&[][..], |walked| &walked.breaks);
         let skipped: u64 = breaks.iter().map(|(_, bytes)| bytes).sum();
@@ -246,6 +246,7 @@ impl Census {
             at("miscounted"),
         );
         say(*unreadable, format!("{unreadable} pools cannot be read: their objects are missing"), at("unreadable"));
+        say(*blank, format!("{blank} pools have zeros where their header was: their objects are missing"), at("blank"));
         say(
             *untyped,
             format!("{untyped} objects in the garbage collector's lists have no type and are not counted"),

@@ -5,10 +5,13 @@
 use super::segments::Segments;
 use crate::allocators::mimalloc::Page;
 use crate::allocators::pymalloc;
+use crate::bytes::uint;
 use crate::error::Result;
 use crate::limits;
 use crate::process::Source;
 
+/// Where a header has the number of the pool's arena (`arenaindex`).
+const ARENA_INDEX: usize = 32;
 /// Headers that are read at a time.
 const BATCH: usize = 16384;
 
@@ -33,6 +36,8 @@ pub struct Pools {
     pub addresses: Vec<u64>,
     /// Of mimalloc: what its segments say of each of them, and of larger pages.
     pub segments: Option<Segments>,
+    /// Places of pools whose headers were overwritten with zeros.
+    pub blank: Vec<u64>,
 }
 
 impl Pools {
@@ -60,6 +65,9 @@ impl Pools {
             }
             let mut bits = vec![0u64; (count as usize).div_ceil(64)];
             let mut any = false;
+            // The last pool, and the places behind it where there are only zeros.
+            let mut last = (0, u64::MAX);
+            let mut zeros = Vec::new();
             for batch in (0..count).step_by(BATCH) {
                 go_on()?;
                 places.clear();
@@ -67,7 +75,18 @@ impl Pools {
                 let headers = &mut headers[..places.len() * pymalloc::OVERHEAD];
                 source.gather(&places, pymalloc::OVERHEAD, headers);
                 for (i, (place, header)) in places.iter().zip(headers.chunks_exact(pymalloc::OVERHEAD)).enumerate() {
-                    if pymalloc::header(header, size).is_some() {
+                    if header.iter().all(|byte| *byte == 0) {
+                        if last.1 != u64::MAX && place - last.0 < pymalloc::ARENA {
+                            zeros.push(*place);
+                        }
+                    } else if pymalloc::header(header, size).is_some() {
+                        // An arena's pools are taken in address order: before one that is in use none was never used.
+                        let arena = uint(header, ARENA_INDEX, 4).unwrap_or(0);
+                        if last.1 == arena && place - last.0 < pymalloc::ARENA {
+                            pools.blank.append(&mut zeros);
+                        }
+                        zeros.clear();
+                        last = (*place, arena);
                         let i = batch as usize + i;
                         bits[i / 64] |= 1 << (i % 64);
                         pools.addresses.push(*place);
@@ -107,7 +126,8 @@ impl Pools {
                 _ => all.push((start, end)),
             }
         }
-        Pools { size: size as u64, parts: Vec::new(), mapped: all, addresses: Vec::new(), segments: None }
+        let (parts, addresses, blank) = (Vec::new(), Vec::new(), Vec::new());
+        Pools { size: size as u64, parts, mapped: all, addresses, segments: None, blank }
     }
 
     /// What mimalloc says of the pool with this place among the addresses.

@@ -83,6 +83,7 @@ pub fn scan(
     if let Some(segments) = &pools.segments {
         scanned.troubles.add(&segments.troubles);
     }
+    pools.blank.iter().for_each(|place| scanned.troubles.note("blank", *place));
     scanned.sort();
     scanned
 }

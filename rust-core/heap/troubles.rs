@@ -9,6 +9,8 @@ pub struct Troubles {
     pub miscounted: u64,
     /// Pools that could not be read.
     pub unreadable: u64,
+    /// Pools whose header is zeros, between others of their arena.
+    pub blank: u64,
     /// Objects in the garbage collector's lists whose type is none.
     pub untyped: u64,
     /// Objects that claim more memory than there is, or tables that are not where they say.
@@ -25,6 +27,7 @@ impl Troubles {
             "broken" => &mut self.broken,
             "miscounted" => &mut self.miscounted,
             "untyped" => &mut self.untyped,
+            "blank" => &mut self.blank,
             "impossible" => &mut self.impossible,
             _ => &mut self.unreadable,
         };
@@ -48,6 +51,7 @@ impl Troubles {
         self.broken += other.broken;
         self.miscounted += other.miscounted;
         self.unreadable += other.unreadable;
+        self.blank += other.blank;
         self.untyped += other.untyped;
         self.impossible += other.impossible;
         for place in &other.places {
