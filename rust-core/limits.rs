@@ -117,6 +117,10 @@ pub const SCANNED_WORDS: usize = 1 << 20;
 pub const COUNTED_TYPES: usize = 1 << 22;
 /// Bytes of a mapping in which objects are looked for where each read is a round trip: at 1 MB in a second, minutes.
 pub const SLOW_MAPPING: u64 = 256 << 20;
+/// Bytes of static memory that are looked through for objects.
+pub const STATIC_BYTES: u64 = 256 << 20;
+/// Bytes of one interpreter's state; that of 3.15 has 300 KiB.
+pub const INTERPRETER: u64 = 16 << 20;
 /// Objects that are compared with each other, at 24 bytes each.
 pub const COMPARED: usize = 1 << 27;
 /// Places of a table that covers all memory in which objects are looked for by references: 16 bytes each.

@@ -35,10 +35,10 @@ def check(interpreter, answer, truth, exact=True):
     assert (in_frame["mortal"], in_frame["held_outside"]) == (1, 1 if interpreter.minor >= (3, 11) else 0)
     nodes = rows["__main__.Node"]
     assert (nodes["mortal"], nodes["equal"]) == (truth["nodes"], truth["nodes"])
-    # What C variables hold is named. The states of some hundred modules are left: they are memory of malloc's.
+    # What C variables hold is named. What is left is what frames that run and tables of C code hold.
     assert found["mortal"] > 150_000
-    assert found["equal"] + found["held_static"] >= 0.997 * found["mortal"]
-    assert found["equal"] >= 0.98 * found["mortal"]
+    assert found["equal"] + found["held_static"] >= 0.999 * found["mortal"]
+    assert found["equal"] >= 0.99 * found["mortal"]
     parts = found["equal"] + found["held_outside"] + found["counted_less"]
     assert parts == found["mortal"] == sum(row["mortal"] for row in found["rows"])
 

@@ -118,10 +118,15 @@ def test_kernel_core(interpreter):
         compare(rows_of(answer), scene.truth())
 
 
-def compare_sizes(interpreter, answer, truth):
+SIZES = ["py-heap --by type --json", "py-heap --by generation --type '^code$' --json"]
+
+
+def compare_sizes(interpreter, answers, truth):
     """Every type with a `__sizeof__` of its own: exact, or named as not decoded."""
-    found = json.loads(answer.text)
+    found = json.loads(answers[0].text)
     rows = {row["kind"]: row for row in found["rows"]}
+    # Frozen modules that were not imported have code that nothing leads to (3.11, 3.12).
+    (rows["code"],) = [row for row in json.loads(answers[1].text)["rows"] if row["kind"] == "untracked"]
     undecoded = {kind for kind, row in rows.items() if not row["size_decoded"]}
     assert undecoded == NOT_DECODED | (NOT_DECODED_BEFORE_310 if interpreter.minor < (3, 10) else set())
     (remark,) = found["diagnostics"]
@@ -141,8 +146,7 @@ def compare_sizes(interpreter, answer, truth):
 @pytest.mark.parametrize("interpreter", MATRIX, ids=str)
 def test_sizes_live(interpreter):
     with target.Target(interpreter, "sizes_scene.py") as scene:
-        (answer,) = gdbrun.run(["py-heap --by type --json"], interpreter, pid=scene.pid)
-        compare_sizes(interpreter, answer, scene.truth())
+        compare_sizes(interpreter, gdbrun.run(SIZES, interpreter, pid=scene.pid), scene.truth())
 
 
 @pytest.mark.parametrize("interpreter", [one for one in MATRIX if one.minor in ((2, 7), (3, 11), (3, 14))], ids=str)
@@ -150,8 +154,7 @@ def test_sizes_gdb_core(interpreter, tmp_path):
     with target.Target(interpreter, "sizes_scene.py") as scene:
         core = str(tmp_path / "core")
         gdbrun.gcore(scene.pid, core)
-        (answer,) = gdbrun.run(["py-heap --by type --json"], interpreter, core=core)
-        compare_sizes(interpreter, answer, scene.truth())
+        compare_sizes(interpreter, gdbrun.run(SIZES, interpreter, core=core), scene.truth())
 
 
 def test_a_size_that_is_not_all_is_marked():
@@ -244,10 +247,12 @@ def compare_generations(answers, truth):
     lists = {"generation " + one["name"]: one["objects"] for one in collector["generations"]}
     lists["permanent"] = collector["permanent"]["objects"] if collector["permanent"] else 0
     found = counts(rows)
-    untracked = found.pop("untracked")
+    untracked, static = found.pop("untracked"), found.pop("static")
     assert found == {name: number for name, number in lists.items() if number}
     assert all(rows[name]["tracked"] == number for name, number in found.items())
-    assert rows["untracked"]["tracked"] == 0 < untracked
+    assert rows["untracked"]["tracked"] == rows["untracked"]["static"] == 0 < untracked
+    assert (rows["static"]["tracked"], rows["static"]["static"], rows["static"]["allocated"]) == (0, static, 0)
+    assert static > 100
     same_sum(rows, types)
     if truth["objects"] is None:
         assert sum(found.get("generation %d" % i, 0) for i in range(3)) == truth["total"]
@@ -282,15 +287,17 @@ def test_of(interpreter):
         answers = gdbrun.run([of(by, [*names, names[0]]) for by in kinds], interpreter, pid=scene.pid)
     kinds, types, sizes, lists, modules = map(rows_of, answers)
     truth = {}
-    for _, kind, size, _ in chosen:
+    for _, kind, size, *_ in chosen:
         count, whole = truth.get(kind, (0, 0))
         truth[kind] = count + 1, whole + size
     assert {kind: (row["count"], row["size"]) for kind, row in kinds.items()} == truth
     assert counts(types)["dict"] == sum(kind.startswith("dict ") for _, kind, *_ in chosen)
     assert {int(size): row["count"] for size, row in sizes.items()} == {
-        size: [one[2] for one in chosen].count(size) for _, _, size, _ in chosen}
-    tracked = sum(is_tracked for *_, is_tracked in chosen)
-    assert counts(lists) == {"generation 2": tracked, "untracked": len(chosen) - tracked}
+        size: [one[2] for one in chosen].count(size) for _, _, size, *_ in chosen}
+    tracked, static = sum(one[3] for one in chosen), sum(one[4] for one in chosen)
+    others = len(chosen) - tracked - static
+    rows = {"generation 2": tracked, "untracked": others, "static": static}
+    assert counts(lists) == {kind: number for kind, number in rows.items() if number}
     assert counts(modules)["__main__"] == sum(kind.startswith("__main__") for _, kind, *_ in chosen)
 
 

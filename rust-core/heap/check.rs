@@ -2,8 +2,8 @@
 //! outside of the heap.
 //!
 //! An object's count is that of all references to it. More than were found means that something holds it that is no
-//! object: a frame that runs, C code, a static type. Fewer means that something was taken for a reference that is
-//! none, or that the target is damaged.
+//! object: a frame that runs, C code. Fewer means that something was taken for a reference that is
+//! none, or that the target is damaged. Objects in static memory hold others, but their own counts say nothing.
 
 use super::Census;
 use super::edges::{Edges, Visitor};
@@ -42,13 +42,13 @@ pub struct Example {
 /// What was found of the objects of one type.
 #[derive(Debug, Clone, Default)]
 pub struct Checked {
-    /// Objects that are not immortal.
+    /// Objects that are neither immortal nor in static memory.
     pub mortal: u64,
     /// Those of them whose count is what was found.
     pub equal: u64,
     /// Those with a larger count.
     pub more: u64,
-    /// Those of them that C variables and static types can account for.
+    /// Those of them that C variables can account for.
     pub in_static: u64,
     /// Those with a smaller count.
     pub fewer: u64,
@@ -115,6 +115,12 @@ impl Check {
             counts: zeros(index.len())?,
         };
         let missing = Edges::new(objects, census, &index).visit(objects, &counts)?;
+        // Static objects begin with a count that nothing holds, and nothing is freed by it.
+        for (addr, _) in &census.scanned.statics {
+            if let Some(place) = index.number(*addr).and_then(|number| counts.counts.get(number as usize)) {
+                place.store(IMMORTAL, Ordering::Relaxed);
+            }
+        }
         let mut check = Check { types: vec![Checked::default(); census.types.len()], references: 0, missing };
         let mut held = HashMap::new();
         for (number, (count, found)) in counts.counts.iter().zip(&counts.found).enumerate() {
@@ -123,7 +129,7 @@ impl Check {
                 held.insert(number as u32, 0);
             }
         }
-        roots::count_static(objects, &index, &mut held)?;
+        roots::count_static(objects, census, &index, &mut held)?;
         let mut number = 0;
         census.each(&mut |addr, id| {
             let get = |all: &[AtomicU32]| all.get(number).map_or(0, |place| place.load(Ordering::Relaxed));

@@ -11,7 +11,7 @@
 use super::Census;
 use super::holders::{Holder, holder};
 use super::index::Index;
-use super::scan::Reader;
+use super::scan::{Reader, Scanned};
 use super::sizes::Sizes;
 use super::tables::Places;
 use super::types::Info;
@@ -64,6 +64,8 @@ pub(super) struct Inner {
     pub(super) lru_next: usize,
     pub(super) co_cached: Option<usize>,
     pub(super) values: (usize, usize),
+    /// Where a module has the words behind its dict, and its name.
+    pub(super) module: (usize, usize),
     pub(super) frame: Frame,
 }
 
@@ -119,6 +121,7 @@ impl Inner {
             cached_keys: at(&fields.heap_type.ht_cached_keys),
             co_cached: at(&fields.code.co_cached),
             values: (or(&fields.values.capacity), or(&fields.values.values)),
+            module: (or(&fields.module.md_dict).saturating_add(8), or(&fields.module.md_name)),
             frame: Frame {
                 local: or(&frame.f_localsplus),
                 value_stack: or(&frame.f_valuestack),
@@ -202,7 +205,8 @@ impl<'a> Edges<'a> {
                 if let Some(window) = self.census.scanned.windows.get(unit) {
                     walker.window(window, self.index.first_of(unit));
                 } else if (unit - windows) * LOOSE < loose {
-                    walker.loose(&self.census.scanned.loose, (unit - windows) * LOOSE, self.index.first_loose());
+                    let Scanned { loose, statics, .. } = &self.census.scanned;
+                    walker.loose(loose, (unit - windows) * LOOSE, self.index.first_loose(), statics);
                 } else {
                     break;
                 }

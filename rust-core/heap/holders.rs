@@ -5,6 +5,7 @@
 //! references in words.
 
 use super::owners::DictAt;
+use super::sizes::Rule;
 use super::types::{Info, TypeId};
 use crate::bytes::Addr;
 use crate::layout::borrowed::{borrowed, only};
@@ -37,6 +38,8 @@ pub(super) enum Shape {
     FrameObject,
     /// A generator with its frame in it (3.11 and later).
     Generator,
+    /// A module, which may have memory of its own (3.0 and later).
+    Module,
 }
 
 /// Where an object's attributes are that are in no dict.
@@ -98,10 +101,13 @@ pub(super) fn holder(objects: &Objects, info: &Info) -> Holder {
         Kind::List => Shape::List,
         Kind::Dict if ty.ordered => Shape::OrderedDict,
         Kind::Dict => Shape::Dict,
+        // `frozendict` (3.15, PEP 814).
+        _ if info.rule == Rule::Dict => Shape::Dict,
         Kind::Set | Kind::Frozenset => Shape::Set,
         Kind::Deque => Shape::Deque,
         Kind::Type => Shape::Type,
         Kind::Code => Shape::Code,
+        Kind::Module if fields.module.md_name.exists() => Shape::Module,
         _ if objects.c_name(&ty) == "functools._lru_cache_wrapper" => Shape::LruCache,
         Kind::Frame if rules.frames == Frames::Objects => Shape::Frame,
         Kind::Frame => Shape::FrameObject,

@@ -4,8 +4,8 @@
 //! [`own_sizeof`] whose size is not known exactly, [`owners`] whose attributes a dict holds. [`one`] and [`contents`]
 //! look at single objects of a census and into many of them; [`owned`] follows them to memory elsewhere; [`waste`] and
 //! [`slots`] ask what of their memory nobody needs; [`snapshot`] keeps all in a file. [`edges`] tells which object
-//! refers to which, with the numbers of [`index`]; [`reach`] finds by references what no list of blocks has.
-//! [`usage`] says how full the pools are.
+//! refers to which, with the numbers of [`index`]; [`reach`] finds by references what no list of blocks has,
+//! [`statics`] what no allocator holds. [`usage`] says how full the pools are.
 
 mod area;
 pub mod check;
@@ -30,6 +30,7 @@ mod segments;
 pub mod sizes;
 pub mod slots;
 pub mod snapshot;
+pub mod statics;
 mod tables;
 pub mod troubles;
 pub mod types;
@@ -141,7 +142,9 @@ impl Census {
         let places = glibc::Places { mappings: &mappings, data: &data };
         let bytes = regions.iter().fold(0u64, |sum, r| sum.saturating_add(r.end.saturating_sub(r.start)));
         let progress = memory.progress();
-        let mut scanned = scan::scan(&pools, (places, bytes), (&types, &plan), key, &reader, progress, &go_on);
+        let statics = statics::Places::new(objects);
+        let found = (&pools, &statics);
+        let mut scanned = scan::scan(found, (places, bytes), (&types, &plan), key, &reader, progress, &go_on);
         scanned.left_out = left_out;
         if scanned.interrupted {
             return Err(Error::Interrupted);
@@ -214,7 +217,8 @@ impl Census {
                 + window.words.capacity() * size_of::<u64>()
                 + window.types.footprint()
         };
-        let loose = self.scanned.loose.capacity() * size_of::<(u64, TypeId)>();
+        let loose = self.scanned.loose.capacity() * size_of::<(u64, TypeId)>()
+            + self.scanned.statics.capacity() * size_of::<(u64, u64)>();
         self.scanned.windows.iter().map(of).sum::<usize>() + loose + self.owners.footprint()
     }
 

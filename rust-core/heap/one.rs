@@ -48,8 +48,11 @@ impl Census {
         )
     }
 
-    /// The block of the object at `addr` of the type with number `id`; `None` if it is not known.
+    /// The block of the object at `addr` of the type with number `id`; `None` if it is not known, or in static memory.
     pub fn block(&self, objects: &Objects, addr: Addr, id: TypeId) -> Option<Block> {
+        if self.in_static(addr).is_some() {
+            return None;
+        }
         let info = self.info(id)?;
         let start = addr - u64::from(info.before);
         let number = info.basicsize == NUMBER && info.before == 0 && info.itemsize == 0;
@@ -97,6 +100,9 @@ impl Census {
     /// The object whose block `addr` lies in, the object's own start and its header included.
     pub fn around(&self, objects: &Objects, addr: Addr) -> Option<(Addr, TypeId)> {
         let inside = |at: Addr, id: TypeId| {
+            if let Some(bytes) = self.in_static(at) {
+                return (at <= addr && addr.0 - at.0 < bytes).then_some((at, id));
+            }
             let block = self.block(objects, at, id)?;
             (block.addr <= addr && addr.0 - block.addr.0 < block.size).then_some((at, id))
         };

@@ -57,19 +57,22 @@ pub struct Record {
     pub id: TypeId,
     /// Its bytes, as `sys.getsizeof` says.
     pub size: u64,
-    /// Bytes of its block.
+    /// Bytes of its block; none in static memory.
     pub allocated: u64,
     /// Whether it is in the garbage collector's lists.
     pub tracked: bool,
     /// Whether `gc.freeze` has had it, where that is no list.
     pub frozen: bool,
+    /// Whether it is in static memory.
+    pub is_static: bool,
 }
 
 impl Record {
     /// As the only one that was counted.
+    #[inline]
     pub fn tally(&self) -> Tally {
-        let Record { size, allocated, tracked, .. } = *self;
-        Tally { count: 1, size, allocated, tracked: u64::from(tracked) }
+        let Record { size, allocated, tracked, is_static, .. } = *self;
+        Tally { count: 1, size, allocated, tracked: u64::from(tracked), statics: u64::from(is_static) }
     }
 }
 
@@ -137,14 +140,22 @@ mod tests {
 
     #[test]
     fn dicts_and_their_owners() {
-        let dict = |addr| Record { addr, id: TypeId(0), size: addr, allocated: 1, tracked: addr > 0x20, frozen: false };
+        let dict = |addr| Record {
+            addr,
+            id: TypeId(0),
+            size: addr,
+            allocated: 1,
+            tracked: addr > 0x20,
+            frozen: false,
+            is_static: false,
+        };
         let owner = |dict, owner, id| Owner { dict, owner, id: TypeId(id) };
         // Nobody's; one owner; two; an owner of what is no dict.
         let dicts = [0x10, 0x20, 0x30].map(dict);
         let owners = [owner(0x20, 1, 7), owner(0x28, 1, 7), owner(0x30, 2, 9), owner(0x30, 3, 7)];
         let all = Owners::join(&dicts, &owners);
         assert_eq!([0x10, 0x20, 0x28, 0x30].map(|dict| all.of(dict)), [None, Some(TypeId(7)), None, Some(TypeId(9))]);
-        let tally = |size, tracked| Tally { count: 1, size, allocated: 1, tracked };
+        let tally = |size, tracked| Tally { count: 1, size, allocated: 1, tracked, statics: 0 };
         assert_eq!(all.tallies, [(TypeId(7), tally(0x20, 0)), (TypeId(9), tally(0x30, 1))]);
     }
 

@@ -44,6 +44,12 @@ impl Plan {
         })
     }
 
+    /// Where objects have their type.
+    #[inline]
+    pub(super) fn type_place(&self) -> usize {
+        self.ob_type
+    }
+
     /// The word before `ob_type`: the reference count, flags included.
     #[inline]
     pub(super) fn count(&self, object: &[u8]) -> u64 {

@@ -13,7 +13,8 @@ use super::holders::of;
 use super::pools::Pools;
 use super::reader::Reader;
 use super::roots;
-use super::scan::{Plan, Scanned, Worker};
+use super::scan::{Held, Plan, Scanned, Worker};
+use super::statics;
 use super::tables::Table;
 use super::types::{Local, TypeId, Types};
 use super::walk::{LOOSE, Left, Walker};
@@ -130,7 +131,7 @@ pub(super) fn complete(objects: &Objects, known: Known<'_>, reader: &Reader<'_>,
     if has_heaps && walked.breaks.is_empty() && allocator.is_none() {
         return Ok(());
     }
-    let area = Area::new(&objects.memory.populated(), &roots::parts(objects));
+    let area = Area::new(&objects.memory.populated(), &statics::data(objects));
     for (addr, _) in &scanned.loose {
         area.claim(*addr);
     }
@@ -287,12 +288,12 @@ impl Pass<'_> {
         }
         self.must_be_listed = whole;
         let mut referenced = Vec::new();
-        let mut parts = roots::parts(objects);
+        let mut parts = statics::data(objects);
         let threads = runtime.iter().flat_map(|runtime| &runtime.threads);
         if let Ok(size) = objects.layout.tstate.size.at() {
             parts.extend(threads.clone().map(|thread| (thread.addr.0, thread.addr.0.saturating_add(size))));
         }
-        roots::each_word(objects, &parts, &mut |word| {
+        roots::each_word(objects, &parts, &mut |_, word| {
             if claims.is_new(word) {
                 referenced.push(word);
             }
@@ -317,6 +318,7 @@ impl Pass<'_> {
         let memory = &objects.memory;
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         let results: Mutex<Vec<_>> = Mutex::default();
+        let statics = &scanned.statics[..];
         let windows = if round.pools { &scanned.windows[..] } else { &[] };
         let work = |source: &dyn Source, go_on: &dyn Fn() -> bool| {
             let go_on = || {
@@ -348,7 +350,7 @@ impl Pass<'_> {
                 } else if let Some(i) = within(windows.len()) {
                     one.walker.window(&windows[i], 0);
                 } else if let Some(i) = within(round.counted.len().div_ceil(LOOSE)) {
-                    one.walker.loose(&round.counted, i * LOOSE, 0);
+                    one.walker.loose(&round.counted, i * LOOSE, 0, statics);
                 } else if let Some(i) = within(round.listed.len().div_ceil(UNIT)) {
                     one.look(round.listed.chunks(UNIT).nth(i).unwrap_or(&[]), true, &go_on);
                 } else if let Some(i) = within(round.referenced.len().div_ceil(UNIT)) {
@@ -476,7 +478,7 @@ impl Worker<'_> {
         (listed, must_be_listed): (bool, bool),
     ) -> Option<(TypeId, usize)> {
         let object = bytes.get(at..)?;
-        let pointer = word(object, self.plan.ob_type)?;
+        let pointer = word(object, self.plan.type_place())?;
         if !self.plan.alive(object) {
             return None;
         }
@@ -498,7 +500,7 @@ impl Worker<'_> {
                 return None;
             }
         }
-        self.count(id, (addr - before as u64, before), block, (room, None));
+        self.count(id, (addr - before as u64, before), block, (room, Held::Unknown));
         self.part.loose.push((addr, id));
         Some((id, before))
     }

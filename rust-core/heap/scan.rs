@@ -13,6 +13,7 @@ pub use super::plan::Plan;
 use super::pools::{Pools, read_pools};
 pub use super::reader::Reader;
 use super::sizes::{HEAD, Pending};
+use super::statics;
 use super::types::{Local, TypeId, Types};
 pub use super::window::{Pool, Tally, Window};
 use crate::allocators::glibc;
@@ -38,7 +39,7 @@ const BATCH: usize = 4096;
 /// by it, and whose dicts are is not looked at. `go_on` is asked on the calling thread; objects are counted in
 /// `progress`.
 pub fn scan(
-    pools: &Pools,
+    (pools, static_places): (&Pools, &statics::Places),
     (places, memory): (glibc::Places<'_>, u64),
     (types, plan): (&Types, &Plan),
     key: Option<&Key<'_>>,
@@ -49,7 +50,7 @@ pub fn scan(
     let units = units(&pools.addresses, plan.pool as u64);
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
-    let chunks_taken = AtomicBool::new(false);
+    let (chunks_taken, statics_taken) = (AtomicBool::new(false), AtomicBool::new(false));
     let results: Mutex<Vec<Part>> = Mutex::default();
     let work = |source: &dyn Source, go_on: &dyn Fn() -> bool| {
         let mut worker = Worker::new((pools, plan), key, Local::new(types, pools, source), source, memory);
@@ -65,6 +66,13 @@ pub fn scan(
                 Some(segments) => worker.large(&segments.large, &go_on),
                 None => worker.chunks(places, &go_on),
             }
+        }
+        if !statics_taken.swap(true, Ordering::Relaxed) {
+            let data = statics::Data::read(static_places, source);
+            let mut worker = Worker::new((pools, plan), key, Local::new(types, pools, &data), &data, memory);
+            worker.statics(static_places, &data, types);
+            let part = worker.finish(&go_on);
+            results.lock().unwrap_or_else(PoisonError::into_inner).push(part);
         }
         while go_on() {
             let number = next.fetch_add(1, Ordering::Relaxed);
@@ -107,6 +115,17 @@ fn debug_marks(block: &[u8]) -> usize {
         Some([b'o' | b'm' | b'r', rest @ ..]) if [0xfd; 7] == *rest || [0xfb; 7] == *rest => 16,
         _ => 0,
     }
+}
+
+/// What holds an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Held {
+    /// A block of so many bytes.
+    Block(u64),
+    /// A block of an allocator that is not known.
+    Unknown,
+    /// Static memory.
+    Static,
 }
 
 /// What one thread does of a scan.
@@ -362,25 +381,20 @@ impl<'a> Worker<'a> {
             if info.before as usize != *before || self.plan.sizes.least(info) > room {
                 continue;
             }
-            self.count(id, (addr, *before), block, (room, Some(length)));
+            self.count(id, (addr, *before), block, (room, Held::Block(length)));
             return Some((*before, id));
         }
         self.untyped(addr, block);
         None
     }
 
-    /// Counts the object `before` bytes into the block at `addr` that begins with `block`. Behind its start are
-    /// `room` bytes; the block has `length`, where that is known.
+    /// Counts the object `before` bytes into the memory at `addr` that begins with `block`. Behind its start are `room`
+    /// bytes.
     #[inline]
-    pub(super) fn count(
-        &mut self,
-        id: TypeId,
-        (addr, before): (u64, usize),
-        block: &[u8],
-        (room, length): (u64, Option<u64>),
-    ) {
+    pub(super) fn count(&mut self, id: TypeId, (addr, before): (u64, usize), block: &[u8], (room, held): (u64, Held)) {
         let (Some(info), Some(object)) = (self.local.info(id), block.get(before..)) else { return };
-        let tracked = info.has_gc() && self.plan.tracked(block, before);
+        let is_static = held == Held::Static;
+        let tracked = !is_static && info.has_gc() && self.plan.tracked(block, before);
         let at = addr + before as u64;
         let first = self.part.pending.len();
         let mut size = self.plan.sizes.size((id, info), at, object, room, &mut self.part.pending);
@@ -388,25 +402,25 @@ impl<'a> Worker<'a> {
             self.part.troubles.note("impossible", at);
             size = info.fixed();
         }
-        let allocated = length.unwrap_or(0);
+        let (allocated, length) = match held {
+            Held::Block(length) => (length, length),
+            Held::Unknown | Held::Static => (0, u64::MAX),
+        };
+        let frozen = self.plan.frozen(object);
+        let record = Record { addr: at, id, size, allocated, tracked, frozen, is_static };
         if info.is_dict || self.key.is_some() {
-            let frozen = self.plan.frozen(object);
-            self.part.note(Record { addr: at, id, size, allocated, tracked, frozen }, first, self.key);
+            self.part.note(record, first, self.key);
         }
         if self.key.is_none()
             && let Some(place) = info.dict.place(|| self.plan.sizes.end(info, object))
-            && let Some(dict) = self.pointer(block, before as i64 + place, addr, length.unwrap_or(u64::MAX))
+            && let Some(dict) = self.pointer(block, before as i64 + place, addr, length)
         {
             self.part.owners.push(Owner { dict, owner: at, id });
         }
         if self.part.tallies.len() <= usize::from(id) {
             self.part.tallies.resize(usize::from(id) + 1, Tally::default());
         }
-        let tally = &mut self.part.tallies[usize::from(id)];
-        tally.count += 1;
-        tally.size = tally.size.saturating_add(size);
-        tally.allocated += allocated;
-        tally.tracked += u64::from(tracked);
+        self.part.tallies[usize::from(id)].add(&record.tally());
     }
 
     /// The pointer `place` bytes into the block at `addr` of `length` bytes that begins with `block`.

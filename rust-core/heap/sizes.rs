@@ -54,12 +54,13 @@ pub fn own_rules(rules: &Rules) -> Vec<(&'static str, Rule)> {
         ("set", Rule::Set),
         ("frozenset", Rule::Set),
         ("code", Rule::Code),
+        ("type", Rule::Type),
     ];
     all.extend(if rules.python2 {
-        // `int` is a machine word there, and `type` has no `__sizeof__`.
-        [("long", Rule::Int), ("unicode", Rule::Unicode2), ("str", Rule::Str2)]
+        // `int` is a machine word there.
+        [("long", Rule::Int), ("unicode", Rule::Unicode2), ("str", Rule::Str2)].as_slice()
     } else {
-        [("int", Rule::Int), ("str", Rule::Str), ("type", Rule::Type)]
+        [("int", Rule::Int), ("str", Rule::Str)].as_slice()
     });
     all.extend([("collections.OrderedDict", Rule::OrderedDict), ("frozendict", Rule::Dict)]);
     match rules.frames {
@@ -168,8 +169,10 @@ pub struct Sizes {
     set: (Place, Place, u64),
     open_dict: Option<(Place, Place, u64)>,
     dict: (Option<Place>, Option<Place>),
-    /// `sizeof` of `PyTypeObject` and `PyHeapTypeObject`, and the keys that instances share.
-    class: (u64, u64, Option<Place>),
+    /// `sizeof` of `PyTypeObject` and `PyHeapTypeObject`, and the keys that instances share; none in Python 2, whose
+    /// `type` has `object`'s `__sizeof__`.
+    class: Option<(u64, u64, Option<Place>)>,
+    static_type_head: bool,
     keys: (KeysFields, DictKeys),
     ordered: Ordered,
     code: Code,
@@ -263,7 +266,11 @@ impl Sizes {
                 (place(&fields.dict.ma_mask), place(&fields.dict.ma_table), small)
             }),
             dict: (Place::new(&fields.dict.ma_keys), Place::new(&fields.dict.ma_values)),
-            class: (at(&fields.ty.size), at(&fields.heap_type.size), Place::new(&fields.heap_type.ht_cached_keys)),
+            class: (!rules.python2).then(|| {
+                let keys = Place::new(&fields.heap_type.ht_cached_keys);
+                (at(&fields.ty.size), at(&fields.heap_type.size), keys)
+            }),
+            static_type_head: rules.static_type_head,
             keys: (fields.keys, rules.keys),
             ordered: Ordered {
                 first: place(&fields.odict.od_first),
@@ -512,15 +519,19 @@ impl Sizes {
     }
 
     fn class(&self, (id, info): (TypeId, &Info), addr: u64, object: &[u8], later: &mut Vec<Pending>) -> u64 {
-        let (plain, heap, keys) = self.class;
-        let flags = word(object, info.flags_at as usize).unwrap_or(0);
-        if flags & flag::HEAPTYPE == 0 {
-            return plain;
+        let before = u64::from(info.before);
+        let is_heap = word(object, info.flags_at as usize).unwrap_or(0) & flag::HEAPTYPE != 0;
+        let Some((plain, heap, keys)) = self.class else {
+            let items = self.items(info, object).min(MOST).saturating_mul(info.itemsize);
+            return (info.basicsize + items + if is_heap { before } else { 0 }).min(MOST);
+        };
+        if !is_heap {
+            return plain + if self.static_type_head { before } else { 0 };
         }
         if let Some(at) = keys.map(|place| place.get(object)).filter(|keys| *keys != 0) {
             later.push(Pending { at, of: addr, id, record: 0, what: What::SharedKeys, count: 0 });
         }
-        heap + u64::from(info.before)
+        heap + before
     }
 
     /// What the table of keys that begins with `head` adds to the size of its dict, which may have `values`

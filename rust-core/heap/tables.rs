@@ -7,6 +7,11 @@ use crate::layout::fields::KeysFields;
 use crate::layout::{DictKeys, Fields, Rules, Slot};
 use crate::objects::keys::{HEAD, KeysHead};
 
+/// Bytes of a module's memory; -1 is none.
+const STATE: u64 = 1 << 24;
+/// `m_traverse` is so far behind `m_size`.
+const TRAVERSE: usize = 24;
+
 /// A table, and whose references are in it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Table {
@@ -31,6 +36,8 @@ pub(super) enum What {
     Block { first: u64, items: u64 },
     /// A key in the list of an `OrderedDict`, and so many more.
     Node(u64),
+    /// The definition of a module, whose memory is at `state`.
+    Definition { state: u64 },
     /// An object in a list that holds its objects, up to the one that has the list, and so many more at most.
     Link { end: u64, most: u64 },
 }
@@ -55,6 +62,8 @@ pub(super) struct Places {
     /// `next` of a `functools._lru_list_elem`, which is private to its module: the same since 3.5 (bpo-14373).
     link: usize,
     node: (usize, usize),
+    /// `m_size` of a `PyModuleDef`: the same since 3.0 (PEP 3121).
+    definition: usize,
 }
 
 fn place(slot: &Slot) -> Option<(usize, usize)> {
@@ -75,6 +84,7 @@ impl Places {
             ),
             link: at(&fields.object.size) + 8,
             node: (at(&fields.odict_node.key), at(&fields.odict_node.next)),
+            definition: at(&fields.object.size) + 40,
         }
     }
 
@@ -85,6 +95,7 @@ impl Places {
             What::Entries { count, size, .. } => count.saturating_mul(u64::from(size)),
             What::Keys { .. } => HEAD as u64,
             What::Values => 8,
+            What::Definition { .. } => (self.definition + TRAVERSE) as u64 + 8,
             What::Block { .. } => (self.block.0 as u64 + self.block.1 * 8).max(self.block.2 as u64 + 8),
             What::Link { .. } => self.link as u64 + 8,
             What::Node(_) => self.node.0.max(self.node.1) as u64 + 8,
@@ -143,6 +154,13 @@ impl Places {
                 if let (Some(count), Some(0)) = (count, embedded) {
                     more.next = Some(Table { at: at.wrapping_add(values as u64), owner, what: What::Words(count) });
                 }
+            }
+            What::Definition { state } => {
+                let size = word(bytes, self.definition).filter(|size| *size < STATE).unwrap_or(0);
+                // Without `m_traverse` nobody says that it holds references, and there are some that do not count:
+                // those of binascii to its exceptions (3.9 and older).
+                let size = if word(bytes, self.definition + TRAVERSE).unwrap_or(0) == 0 { 0 } else { size };
+                more.next = Some(Table { at: state, owner, what: What::Words(size / 8) });
             }
             What::Block { first, items } => {
                 let (start, slots, link) = self.block;

@@ -175,7 +175,8 @@ impl Types {
         (source.read_some(addr, &mut bytes) == 8).then_some(u64::from_le_bytes(bytes))
     }
 
-    fn read(&self, addr: u64, source: &dyn Source) -> Option<Info> {
+    /// `tp_flags`, `tp_basicsize` and `tp_itemsize` of the type at `addr`, if there is one.
+    pub(super) fn sizes(&self, addr: u64, source: &dyn Source) -> Option<(u64, u64, u64)> {
         let word = |at: u64, offset: u64| Self::word(source, at.wrapping_add(offset));
         // Some static types are used without PyType_Ready: method_descriptor in Python 2,
         // functools._lru_list_elem in 3.6.
@@ -201,6 +202,11 @@ impl Types {
         if !named || basicsize < self.header || basicsize > limits::BASICSIZE || itemsize > limits::BASICSIZE {
             return None;
         }
+        Some((flags, basicsize, itemsize))
+    }
+
+    fn read(&self, addr: u64, source: &dyn Source) -> Option<Info> {
+        let (flags, basicsize, itemsize) = self.sizes(addr, source)?;
         let before = if flags & flag::HAVE_GC == 0 { 0 } else { self.rules.before.gc_head }
             + if flags & self.rules.before.words_flags == 0 { 0 } else { 16 };
         let plain = if itemsize == 0 { Rule::Fixed } else { Rule::Items };
@@ -209,7 +215,10 @@ impl Types {
         let dict = self.old.iter().find(|(known, _)| *known == addr).map(|(_, dict)| *dict);
         let dict = match dict {
             Some(dict) => dict,
-            None => DictAt::new(flags, word(addr, self.places.dictoffset)? as i64, self.rules.attributes),
+            None => {
+                let offset = Self::word(source, addr.wrapping_add(self.places.dictoffset))?;
+                DictAt::new(flags, offset as i64, self.rules.attributes)
+            }
         };
         let (before, is_dict) = (before as u32, addr == self.dict);
         Some(Info { addr, flags, basicsize, itemsize, before, rule, sized_as, flags_at, dict, is_dict })

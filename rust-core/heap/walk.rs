@@ -5,6 +5,7 @@ use super::edges::{NOWHERE, Visitor, Ways};
 use super::holders::{Holder, Shape, Values, of};
 use super::pools::read_pools;
 use super::scan::{Pool, Window};
+use super::statics;
 use super::tables::{More, Table, What};
 use super::types::TypeId;
 use crate::bytes::{uint, word};
@@ -125,7 +126,8 @@ impl<'a, V: Visitor> Walker<'a, V> {
     }
 
     /// Objects outside of pools, from the one with this place among `all` of them, the first of which has this number.
-    pub fn loose(&mut self, all: &[(u64, TypeId)], first: usize, number: u32) {
+    /// Those in static memory are known by where they begin and end.
+    pub fn loose(&mut self, all: &[(u64, TypeId)], first: usize, number: u32, in_static: &[(u64, u64)]) {
         let mut bytes = [0u8; LARGE];
         for (i, (addr, id)) in all.iter().enumerate().skip(first).take(LOOSE) {
             let Some(holder) = of(&self.ways.holders, *id) else { continue };
@@ -133,8 +135,15 @@ impl<'a, V: Visitor> Walker<'a, V> {
             // Up to the next object: that is more than its own.
             let room = all.get(i + 1).map_or(LARGE as u64, |(next, _)| next.saturating_sub(start));
             let room = room.min(LARGE as u64) as usize;
+            // In static memory something else follows. A static type has no more than its struct.
+            let (room, partly) = match statics::length(in_static, *addr) {
+                Some(own) if holder.shape == Shape::Type => {
+                    (room.min(holder.info.before as usize + own as usize), false)
+                }
+                _ => (room, true),
+            };
             let have = self.source.read_some(start, &mut bytes[..room]);
-            self.object(number + i as u32, *id, start, &bytes[..have], true);
+            self.object(number + i as u32, *id, start, &bytes[..have], partly);
         }
     }
 
@@ -261,6 +270,17 @@ impl<'a, V: Visitor> Walker<'a, V> {
                 if let Some(cached) = inner.co_cached {
                     // _PyCoCached: co_code, co_varnames, co_cellvars, co_freevars (3.12).
                     self.table(get(cached), number, What::Words(4));
+                }
+            }
+            Shape::Module => {
+                let (behind, name) = inner.module;
+                // md_state, md_weaklist, md_name, a flag, md_state_size, md_state_traverse (3.15, PEP 793); before, a
+                // pointer to the PyModuleDef in front.
+                if name == behind + 16 {
+                    let words = if get(name + 24) == 0 { 0 } else { get(name + 16) / 8 };
+                    self.table(get(behind), number, What::Words(words));
+                } else if get(behind + 8) != 0 {
+                    self.table(get(behind), number, What::Definition { state: get(behind + 8) });
                 }
             }
             Shape::Frame => self.frame_object(number, addr, object),

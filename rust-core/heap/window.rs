@@ -13,6 +13,8 @@ pub struct Tally {
     pub allocated: u64,
     /// Objects in the garbage collector's lists.
     pub tracked: u64,
+    /// Objects in static memory, which no allocator holds.
+    pub statics: u64,
 }
 
 impl Tally {
@@ -22,6 +24,7 @@ impl Tally {
         self.size = self.size.saturating_add(other.size);
         self.allocated += other.allocated;
         self.tracked += other.tracked;
+        self.statics += other.statics;
     }
 
     /// Takes a part away.
@@ -30,6 +33,7 @@ impl Tally {
         self.size = self.size.saturating_sub(part.size);
         self.allocated = self.allocated.saturating_sub(part.allocated);
         self.tracked = self.tracked.saturating_sub(part.tracked);
+        self.statics = self.statics.saturating_sub(part.statics);
     }
 }
 

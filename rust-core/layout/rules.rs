@@ -236,6 +236,9 @@ pub struct Rules {
     pub free_threaded: bool,
     /// The size of an `int` counts one digit at least (3.11.2, gh-101266).
     pub int_digit: bool,
+    /// `sys.getsizeof` counts a `PyGC_Head` for static types too, which have none (3.11 and 3.12: by their type's flags,
+    /// `_PyType_PreHeaderSize`).
+    pub static_type_head: bool,
     /// What `__sizeof__` of a code object adds.
     pub code_size: CodeSize,
     /// Types of extension modules with a `__sizeof__` of their own.
@@ -321,6 +324,7 @@ pub fn rules(version: &Version, header: u64) -> Option<Rules> {
         python2: minor == 0,
         free_threaded,
         int_digit: minor >= 11,
+        static_type_head: matches!(minor, 11 | 12),
         code_size: CodeSize {
             extra_head: if minor == 6 { 0 } else { 8 },
             cache: (8..=10).contains(&minor),

@@ -92,6 +92,7 @@ fn wanted(name: &str) -> bool {
             | "PyEval_AcquireThread"
     ) || is_eval_symbol(name)
         || statics::is_symbol(name)
+        || statics::is_singleton(name)
 }
 
 /// Names of the evaluation function, its LTO and PGO clones included.

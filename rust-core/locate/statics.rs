@@ -44,11 +44,28 @@ const SYMBOLS: &[(&str, &[&str])] = &[
     ("collections.OrderedDict", &["PyODict_Type"]),
     ("frozendict", &["PyFrozenDict_Type"]),
     ("code", &["PyCode_Type"]),
+    ("moduledef", &["PyModuleDef_Type"]),
 ];
 
 /// Whether `name` is the symbol of a static type that is asked for by name.
 pub(super) fn is_symbol(name: &str) -> bool {
     name.ends_with("_Type") && SYMBOLS.iter().any(|(_, symbols)| symbols.contains(&name))
+}
+
+/// Objects whose symbols are exported everywhere (`Include/object.h`, `Include/boolobject.h`,
+/// `Include/sliceobject.h`).
+pub const SINGLETONS: [&str; 6] = [
+    "_Py_NoneStruct",
+    "_Py_NotImplementedStruct",
+    "_Py_EllipsisObject",
+    "_Py_TrueStruct",
+    "_Py_FalseStruct",
+    "_Py_ZeroStruct",
+];
+
+/// Whether `name` is the symbol of a static object that is no type.
+pub(super) fn is_singleton(name: &str) -> bool {
+    SINGLETONS.contains(&name)
 }
 
 /// Static types by name.

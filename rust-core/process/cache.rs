@@ -150,7 +150,7 @@ impl Cache {
     }
 
     /// The parts of `region` that can hold anything, in address order.
-    pub(super) fn populated_of(&self, region: &Region) -> Vec<(u64, u64)> {
+    pub fn populated_of(&self, region: &Region) -> Vec<(u64, u64)> {
         self.memory.populated(region)
     }
 

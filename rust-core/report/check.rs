@@ -31,7 +31,7 @@ pub struct Row {
     pub equal: u64,
     /// Those with a larger count: something outside of the heap holds them.
     pub held_outside: u64,
-    /// Those of them that C variables and static types can account for.
+    /// Those of them that C variables can account for.
     pub held_static: u64,
     /// Those with a smaller count.
     pub counted_less: u64,
@@ -42,13 +42,13 @@ pub struct Row {
 /// `py-heap --check`.
 #[derive(Debug, Serialize)]
 pub struct Check {
-    /// Objects that are not immortal.
+    /// Objects that are neither immortal nor in static memory.
     pub mortal: u64,
     /// Those of them whose count is what was found.
     pub equal: u64,
     /// Those with a larger count.
     pub held_outside: u64,
-    /// Those of them that C variables and static types can account for.
+    /// Those of them that C variables can account for.
     pub held_static: u64,
     /// Those with a smaller count.
     pub counted_less: u64,
@@ -67,10 +67,16 @@ pub fn check(answer: &Check, limit: usize, paint: &Paint) -> String {
     let Check { mortal, equal, held_outside, held_static, counted_less, references, rows, seconds, .. } = answer;
     let mut out = String::new();
     // Never rounded up to all.
-    let share = if mortal == equal { 100.0 } else { (*equal as f64 * 100_000.0 / *mortal as f64).floor() / 1000.0 };
-    let _ = writeln!(out, "{equal} of {mortal} mortal objects ({share} %) have as many references as they count.");
+    let share = |part: u64| {
+        if *mortal == part { 100.0 } else { (part as f64 * 100_000.0 / *mortal as f64).floor() / 1000.0 }
+    };
+    let (alone, with) = (share(*equal), share(equal + held_static));
+    let _ = writeln!(out, "{equal} of {mortal} mortal objects ({alone} %) have as many references as they count.");
     let others = held_outside - held_static;
-    let _ = writeln!(out, "{held_outside} count more: static types and C variables hold {held_static} of them,");
+    let _ = writeln!(
+        out,
+        "{held_outside} count more: C variables hold {held_static} of them, with which {with} % are accounted for,"
+    );
     let _ = writeln!(out, "  frames that run and memory of C code the other {others}.");
     let why = ": they are damaged, or not all that was found are references";
     let _ = writeln!(out, "{counted_less} count less{}.", if *counted_less > 0 { why } else { "" });

@@ -29,6 +29,9 @@ pub struct Row {
     pub native: Option<u64>,
     /// How many of them are in the garbage collector's lists.
     pub tracked: u64,
+    /// How many of them are in static memory.
+    #[serde(rename = "static")]
+    pub statics: u64,
 }
 
 /// pymalloc's pools whose blocks have one size.

@@ -116,6 +116,7 @@ fn merged(rows: impl IntoIterator<Item = Row>) -> Vec<Row> {
                     *sum = sum.zip(more).map(|(sum, more)| sum.saturating_add(more));
                 }
                 sum.tracked += row.tracked;
+                sum.statics += row.statics;
             }
         }
     }

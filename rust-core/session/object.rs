@@ -70,6 +70,7 @@ pub fn object(attached: &Attached, request: &Request) -> Result<Response> {
         block: block.map(|block| block.addr),
         place: match (block, id) {
             (Some(block), _) if block.pool => Place::Pool,
+            _ if census.in_static(addr).is_some() => Place::File,
             (None, Some(_)) if census.has_other_blocks() => Place::Other,
             (_, Some(_)) => Place::Malloc,
             _ if region(objects, addr).is_some_and(|path| path.starts_with('/')) => Place::File,

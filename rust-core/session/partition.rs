@@ -79,8 +79,8 @@ pub(super) fn each_type<'a>(attached: &'a Attached, census: &'a Census) -> impl 
 }
 
 fn row(kind: String, tally: &Tally, size_decoded: bool) -> Row {
-    let Tally { count, size, allocated, tracked } = *tally;
-    Row { kind, count, size, size_decoded, allocated, tracked, ..Row::default() }
+    let Tally { count, size, allocated, tracked, statics } = *tally;
+    Row { kind, count, size, size_decoded, allocated, tracked, statics, ..Row::default() }
 }
 
 /// What types are called, and whether the sizes of their objects are known.
@@ -173,6 +173,7 @@ impl Parts<'_> {
         let groups = Census::grouped(objects, &|record| {
             let after = members.partition_point(|member| *member < record.addr);
             match members.get(after) {
+                _ if record.is_static => STATIC,
                 _ if !record.tracked => UNTRACKED,
                 _ if record.frozen => FROZEN,
                 Some(member) if member & !7 == record.addr => member & 7,
@@ -233,6 +234,7 @@ impl Parts<'_> {
                 size: size.unwrap_or(0),
                 allocated: block.map_or(0, |block| block.size),
                 tracked: u64::from(tracked),
+                statics: u64::from(census.in_static(*addr).is_some()),
             };
             let (mut kind, decoded) = match info {
                 Some(info) => self.kinds.of(info),
@@ -250,6 +252,7 @@ impl Parts<'_> {
                     let other = match gc {
                         Some(gc) if gc.tracked && gc.frozen => FROZEN,
                         Some(gc) if gc.tracked => UNLISTED,
+                        _ if tally.statics > 0 => STATIC,
                         _ => UNTRACKED,
                     };
                     Some(lists.name(generations.borrow().get(addr).copied().unwrap_or(other)))
@@ -265,6 +268,7 @@ impl Parts<'_> {
 const UNTRACKED: u64 = 8;
 const UNLISTED: u64 = 9;
 const FROZEN: u64 = 10;
+const STATIC: u64 = 11;
 
 /// The lists of the garbage collector, by name: each interpreter may have its own.
 #[derive(Default)]
@@ -307,6 +311,7 @@ impl Lists {
             (UNTRACKED, _) => "untracked".to_owned(),
             (FROZEN, _) => gc::PERMANENT.to_owned(),
             (UNLISTED, _) if self.flags => "tracked".to_owned(),
+            (STATIC, _) => "static".to_owned(),
             (_, Some(name)) => called(name),
             (_, None) => "tracked, in none of the lists".to_owned(),
         }

@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import struct
 import sys
 
 
@@ -27,6 +28,30 @@ def count(objects, path):
         truth["sizes"][name] = truth["sizes"].get(name, 0) + sizes[ty]
     with open(path, "w") as out:
         json.dump(truth, out)
+
+
+def static_memory():
+    """(start, end) of the writable data of all files with code, as their headers have it."""
+    starts, code = {}, set()
+    with open("/proc/self/maps") as maps:
+        for line in maps:
+            parts = line.split(None, 5)
+            path = parts[5].strip() if len(parts) > 5 else ""
+            if path.startswith("/") and int(parts[2], 16) == 0:
+                starts.setdefault(path, int(parts[0].split("-")[0], 16))
+            if "x" in parts[1]:
+                code.add(path)
+    found = []
+    for path in code.intersection(starts):
+        with open(path, "rb") as image:
+            bytes_ = image.read(4096)
+        # e_phoff, e_phnum; p_type, p_flags, p_offset, p_vaddr, p_paddr, p_filesz, p_memsz.
+        (first,), (number,) = struct.unpack_from("<Q", bytes_, 32), struct.unpack_from("<H", bytes_, 56)
+        loads = [struct.unpack_from("<IIQQQQQ", bytes_, first + 56 * i) for i in range(number)]
+        loads = [load for load in loads if load[0] == 1]
+        bias = starts[path] - min(load[3] for load in loads) // 4096 * 4096
+        found.extend((bias + load[3], bias + load[3] + load[6]) for load in loads if load[1] & 2)
+    return found
 
 
 def ready(fifo):

@@ -192,6 +192,7 @@ def static_types():
 
 def tell(objects, path, chosen):
     """In the child."""
+    memory = heaplib.static_memory()
     owners = {}
     there = set(id(one) for one in objects if type(one) is dict)
     for one in objects:
@@ -217,7 +218,10 @@ def tell(objects, path, chosen):
         "modules": sum(type(one) is types.ModuleType for one in objects),
         "known": KNOWN,
         "individual": {},
-        "chosen": [[name, kind, sys.getsizeof(one), gc.is_tracked(one)] for (name, kind), one in zip(CHOSEN, chosen)],
+        "chosen": [
+            [name, kind, sys.getsizeof(one), gc.is_tracked(one), any(start <= id(one) < end for start, end in memory)]
+            for (name, kind), one in zip(CHOSEN, chosen)
+        ],
     }
     for one in objects:
         if heaplib.type_name(type(one)).startswith("__main__."):

@@ -19,6 +19,8 @@ pub struct Scanned {
     pub windows: Vec<Window>,
     /// Objects that are in no pool, in address order, and their types.
     pub loose: Vec<(u64, TypeId)>,
+    /// Those of them that are in static memory, in address order: where they begin and end.
+    pub statics: Vec<(u64, u64)>,
     /// All exact dicts, in address order.
     pub dicts: Vec<Record>,
     /// The dicts of objects, in address order.
@@ -50,6 +52,7 @@ impl Scanned {
         }
         self.troubles.add(&part.troubles);
         self.loose.extend(part.loose);
+        self.statics.extend(part.statics);
         self.groups.merge(part.groups);
         self.dicts.extend(part.records);
         self.owners.extend(part.owners);
@@ -61,6 +64,7 @@ impl Scanned {
     /// Puts all in order.
     pub(in crate::heap) fn sort(&mut self) {
         self.loose.sort_unstable();
+        self.statics.sort_unstable();
         self.large.sort_unstable_by_key(|(page, _)| page.addr);
         // Each thread has sorted its own: a stable sort merges them.
         self.dicts.sort_by_key(|dict| dict.addr);
@@ -75,6 +79,7 @@ pub(in crate::heap) struct Part {
     pub(in crate::heap) tallies: Vec<Tally>,
     pub(in crate::heap) windows: Vec<Window>,
     pub(in crate::heap) loose: Vec<(u64, TypeId)>,
+    pub(in crate::heap) statics: Vec<(u64, u64)>,
     pub(in crate::heap) walked: Option<glibc::Walked>,
     pub(in crate::heap) large: Vec<(Page, usize)>,
     pub(in crate::heap) pending: Vec<Pending>,
