@@ -187,7 +187,7 @@ pub fn walk(
         }
         let side_by_side = mappings[i..].windows(2).take_while(|two| two[0].1 == two[1].0).count() + 1;
         let run = &mappings[i..i + side_by_side];
-        match heap_at(&mut window, start, run) {
+        match heap_at(&mut window, start, run, elsewhere) {
             Some((first, end)) => {
                 let mut visit = |chunk: Chunk<'_>| {
                     if may_be_lists(chunk.size + 8, chunk.head) {
@@ -215,12 +215,19 @@ fn reach(run: &[(u64, u64)]) -> u64 {
 }
 
 /// The first chunk of the heap that begins at `start` in the first mapping of `run`, and the heap's end.
-fn heap_at(window: &mut Window<'_>, start: u64, run: &[(u64, u64)]) -> Option<(u64, u64)> {
+fn heap_at(
+    window: &mut Window<'_>,
+    start: u64,
+    run: &[(u64, u64)],
+    elsewhere: &dyn Fn(u64) -> bool,
+) -> Option<(u64, u64)> {
     let (_, end) = *run.first()?;
     if !start.is_multiple_of(HEAP_ALIGNMENT) {
         return (start..end.min(start + FIRST_CHUNK_WITHIN))
             .step_by(HEADER as usize)
-            .find(|first| window.is_chain(*first, end, 0))
+            // Numbers in objects can look like a chain: the pools of an arena that the kernel has put behind a
+            // library's zeros are not far from the mapping's start.
+            .find(|first| !elsewhere(*first) && window.is_chain(*first, end, 0))
             .map(|first| (first, end));
     }
     // heap_info: ar_ptr, prev, size.
@@ -358,5 +365,40 @@ fn mapped(
             skip = place + whole;
             at = at.max(skip);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Bytes(u64, Vec<u8>);
+
+    impl Source for Bytes {
+        fn read_some(&self, addr: u64, buffer: &mut [u8]) -> usize {
+            let rest = addr.checked_sub(self.0).and_then(|at| self.1.get(at as usize..)).unwrap_or(&[]);
+            let n = rest.len().min(buffer.len());
+            buffer[..n].copy_from_slice(&rest[..n]);
+            n
+        }
+    }
+
+    /// Zeros, and from 0x1000 on what looks like chunks of 32 bytes in use.
+    #[test]
+    fn a_chain_in_memory_of_another_allocator_is_no_heap() {
+        let mut bytes = vec![0u8; 0x4000];
+        for chunk in bytes[0x1000..].chunks_exact_mut(32) {
+            chunk[8] = 32 | PREV_INUSE as u8;
+        }
+        let (start, end) = (0x7000_1000, 0x7000_5000);
+        let source = Bytes(start, bytes);
+        let places = Places { mappings: &[(start, end)], data: &[] };
+        let walked = |elsewhere: &dyn Fn(u64) -> bool| {
+            let mut chunks = 0;
+            (walk(&source, places, elsewhere, &|| true, &mut |_| chunks += 1).heaps, chunks)
+        };
+        // The last one is the top.
+        assert_eq!(walked(&|_| false), (1, 0x3000 / 32 - 1));
+        assert_eq!(walked(&|page| page >= start + 0x1000), (0, 0));
     }
 }

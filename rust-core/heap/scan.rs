@@ -192,7 +192,7 @@ impl<'a> Worker<'a> {
         let source = self.source;
         let elsewhere = |page| pools.contains(page);
         let walked = glibc::walk(source, places, &elsewhere, go_on, &mut |chunk| {
-            if chunk.size > small {
+            if chunk.size > small && !pools.contains(chunk.addr) {
                 self.chunk(&chunk);
             }
         });

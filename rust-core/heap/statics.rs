@@ -13,7 +13,7 @@ use super::scan::{Held, Plan, Worker};
 use super::sizes::Rule;
 use super::types::{Info, Local, TypeId, Types};
 use crate::bytes::{Addr, uint, word};
-use crate::image::{mapped, modules};
+use crate::image::{Module, mapped, modules};
 use crate::layout::{Fields, Ints, RefCount, Rules};
 use crate::limits;
 use crate::locate::statics::SINGLETONS;
@@ -89,7 +89,9 @@ pub fn data(objects: &Objects) -> Vec<(u64, u64)> {
     let regions = memory.regions();
     let code: HashSet<&str> = regions.iter().filter(|r| r.executable).map(|r| r.path.as_str()).collect();
     let mut parts = from_mappings(&regions, &code);
-    for module in modules::modules(&regions).iter().filter(|module| code.contains(module.path.as_str())) {
+    // GDB's cores do not say which mappings had code. A file that was mapped to be read is mapped in one piece.
+    let is_program = |module: &&Module| module.end > module.first_end || code.contains(module.path.as_str());
+    for module in modules::modules(&regions).iter().filter(is_program) {
         parts.extend(mapped::data(module, memory));
     }
     parts.extend(objects.located.image.data());
