@@ -241,13 +241,15 @@ def generations(interpreter, **where):
     return rows_of(rows), collector, rows_of(types)
 
 
-def compare_generations(answers, truth):
+def compare_generations(interpreter, answers, truth):
     """Against the child of gc_scene.py, and what py-gc says of the same lists."""
     rows, collector, types = answers
     lists = {"generation " + one["name"]: one["objects"] for one in collector["generations"]}
     lists["permanent"] = collector["permanent"]["objects"] if collector["permanent"] else 0
     found = counts(rows)
     untracked, static = found.pop("untracked"), found.pop("static")
+    # In 3.12 a block in use may still have what an object that is gone had in it: the answer says that it is in no list.
+    assert found.pop("tracked, in none of the lists", 0) <= (2 if interpreter.minor == (3, 12) else 0)
     assert found == {name: number for name, number in lists.items() if number}
     assert all(rows[name]["tracked"] == number for name, number in found.items())
     assert rows["untracked"]["tracked"] == rows["untracked"]["static"] == 0 < untracked
@@ -264,13 +266,13 @@ def compare_generations(answers, truth):
 @pytest.mark.parametrize("interpreter", MATRIX, ids=str)
 def test_by_generation(interpreter):
     with Scene(interpreter, "gc_scene.py") as scene:
-        compare_generations(generations(interpreter, pid=scene.pid), scene.truth())
+        compare_generations(interpreter, generations(interpreter, pid=scene.pid), scene.truth())
 
 
 @pytest.mark.parametrize("interpreter", SOME, ids=str)
 def test_by_generation_core(interpreter):
     with Scene(interpreter, "gc_scene.py", "abort") as scene:
-        compare_generations(generations(interpreter, core=scene.kernel_core()), scene.truth())
+        compare_generations(interpreter, generations(interpreter, core=scene.kernel_core()), scene.truth())
 
 
 def of(by, names):
