@@ -248,7 +248,7 @@ def compare_generations(interpreter, answers, truth):
     lists["permanent"] = collector["permanent"]["objects"] if collector["permanent"] else 0
     found = counts(rows)
     untracked, static = found.pop("untracked"), found.pop("static")
-    # In 3.12 a block in use may still have what an object that is gone had in it: the answer says that it is in no list.
+    # In 3.12 a block in use may still have what a former object had in it: the answer says that it is in no list.
     assert found.pop("tracked, in none of the lists", 0) <= (2 if interpreter.minor == (3, 12) else 0)
     assert found == {name: number for name, number in lists.items() if number}
     assert all(rows[name]["tracked"] == number for name, number in found.items())
