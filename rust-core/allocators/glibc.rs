@@ -371,17 +371,8 @@ fn mapped(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    struct Bytes(u64, Vec<u8>);
-
-    impl Source for Bytes {
-        fn read_some(&self, addr: u64, buffer: &mut [u8]) -> usize {
-            let rest = addr.checked_sub(self.0).and_then(|at| self.1.get(at as usize..)).unwrap_or(&[]);
-            let n = rest.len().min(buffer.len());
-            buffer[..n].copy_from_slice(&rest[..n]);
-            n
-        }
-    }
+    use crate::process::Cache;
+    use crate::process::fake::Fake;
 
     /// Zeros, and from 0x1000 on what looks like chunks of 32 bytes in use.
     #[test]
@@ -391,7 +382,9 @@ mod tests {
             chunk[8] = 32 | PREV_INUSE as u8;
         }
         let (start, end) = (0x7000_1000, 0x7000_5000);
-        let source = Bytes(start, bytes);
+        let mut fake = Fake::default();
+        fake.add(start, bytes);
+        let source = Cache::new(Box::new(fake), None);
         let places = Places { mappings: &[(start, end)], data: &[] };
         let walked = |elsewhere: &dyn Fn(u64) -> bool| {
             let mut chunks = 0;

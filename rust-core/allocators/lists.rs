@@ -17,6 +17,8 @@ const HEADER: u64 = 16;
 const LEAST: u64 = 32;
 /// Bins of a thread that have chunks of one size each (`TCACHE_SMALL_BINS`).
 const SMALL_BINS: usize = 64;
+/// Bins that may be wrong: the thread may have been stopped while it changed one.
+const CHANGING: usize = 1;
 /// Fast bins, of which the last three are never used (`NFASTBINS`).
 const FAST_BINS: u64 = 10;
 /// Lists of an arena (`NBINS`, of which the first is none).
@@ -107,10 +109,13 @@ impl<'a> Lists<'a> {
                 if self.thread_bin(&shape, &lists, bin, protected).is_none() {
                     self.free.truncate(good);
                     wrong += 1;
+                    // Tables of dicts are as large, there are many of them, and what they lead to is a read each.
+                    if wrong > CHANGING {
+                        break;
+                    }
                 }
             }
-            // The thread may have been stopped while it changed one.
-            if wrong <= 1 && self.free.len() > before {
+            if wrong <= CHANGING && self.free.len() > before {
                 return;
             }
             self.free.truncate(before);
@@ -219,8 +224,10 @@ fn is_arena(start: u64, state: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::Cache;
+    use crate::process::fake::Fake;
 
-    /// Memory in one piece.
+    /// Memory in one piece, to be written to.
     struct Piece {
         start: u64,
         bytes: Vec<u8>,
@@ -231,15 +238,11 @@ mod tests {
             let at = (addr - self.start) as usize;
             self.bytes[at..at + 8].copy_from_slice(&word.to_le_bytes());
         }
-    }
 
-    impl Source for Piece {
-        fn read_some(&self, addr: u64, buffer: &mut [u8]) -> usize {
-            let Some(at) = addr.checked_sub(self.start).map(|at| at as usize) else { return 0 };
-            let rest = self.bytes.get(at..).unwrap_or(&[]);
-            let have = rest.len().min(buffer.len());
-            buffer[..have].copy_from_slice(&rest[..have]);
-            have
+        fn memory(&self) -> Cache {
+            let mut fake = Fake::default();
+            fake.add(self.start, self.bytes.clone());
+            Cache::new(Box::new(fake), None)
         }
     }
 
@@ -259,7 +262,8 @@ mod tests {
     }
 
     fn free(piece: &Piece) -> Vec<(u64, u64)> {
-        let mut lists = Lists::new(piece);
+        let memory = piece.memory();
+        let mut lists = Lists::new(&memory);
         lists.thread(AT + 0x10, 0x290);
         lists.free
     }
@@ -291,6 +295,20 @@ mod tests {
         assert!(!may_be_lists(0x2b0, &lists(true, 2).bytes[0x10..0x2a0]));
     }
 
+    /// Full of pointers to what is no chunk, as a dict's table: each that is followed is a read.
+    #[test]
+    fn what_looks_like_lists_is_given_up_soon() {
+        let mut piece = Piece { start: AT, bytes: vec![0; 0x2000] };
+        for word in (0..0x300).step_by(8) {
+            piece.put(AT + 0x10 + word, AT + 0x1000);
+        }
+        assert!(may_be_lists(0x300, &piece.bytes[0x10..0x308]));
+        let memory = piece.memory();
+        let mut lists = Lists::new(&memory);
+        lists.thread(AT + 0x10, 0x300);
+        assert_eq!((lists.free.len(), memory.counters().reads), (0, 5));
+    }
+
     #[test]
     fn fast_bins_of_an_arena() {
         let mut piece = lists(true, 2);
@@ -298,7 +316,8 @@ mod tests {
         piece.put(AT + 8, AT + 0x1000);
         piece.put(AT + 0x1010, (AT + 0x1030) ^ (AT + 0x1010) >> 12);
         let top = AT + 80;
-        let mut lists = Lists::new(&piece);
+        let memory = piece.memory();
+        let mut lists = Lists::new(&memory);
         lists.arena(top);
         assert_eq!(lists.free, []);
         for bin in 0..BINS {
@@ -306,7 +325,8 @@ mod tests {
                 piece.put(top + 16 + 16 * bin + link, top + 16 * bin);
             }
         }
-        let mut lists = Lists::new(&piece);
+        let memory = piece.memory();
+        let mut lists = Lists::new(&memory);
         lists.arena(top);
         assert_eq!(lists.free, [(AT + 0x1010, 0x28), (AT + 0x1040, 0x28)]);
     }

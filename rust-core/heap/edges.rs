@@ -38,6 +38,13 @@ pub struct Edges<'a> {
     ways: Ways,
 }
 
+/// Bytes of tables that one pass over all references may read, in a process that has touched these parts of its memory:
+/// tables do not overlap, but what is damaged may.
+pub(super) fn budget(populated: &[(u64, u64)]) -> AtomicU64 {
+    let bytes: u64 = populated.iter().map(|(start, end)| end.saturating_sub(*start)).sum();
+    AtomicU64::new(bytes.saturating_mul(4))
+}
+
 /// Where objects of this build have their references.
 pub(super) struct Ways {
     /// By type number.
@@ -187,8 +194,7 @@ impl<'a> Edges<'a> {
         let memory = &objects.memory;
         let bulk = memory.bulk();
         let reader = bulk.as_deref().map_or(Reader::Single(&**memory), Reader::Shared);
-        let populated: u64 = memory.populated().iter().map(|(start, end)| end.saturating_sub(*start)).sum();
-        let budget = AtomicU64::new(populated.saturating_mul(4));
+        let budget = budget(&memory.populated());
         let (windows, loose) = (self.census.scanned.windows.len(), self.census.scanned.loose.len());
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         let left: Mutex<Left> = Mutex::default();

@@ -191,28 +191,18 @@ pub(super) fn read_pools(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::Cache;
+    use crate::process::fake::Fake;
 
     /// A mapped page of ones, one that is not, one of twos.
-    struct Gap;
-
-    impl Source for Gap {
-        fn read_some(&self, addr: u64, buffer: &mut [u8]) -> usize {
-            let (byte, end) = match addr {
-                0x1000..0x2000 => (1, 0x2000),
-                0x3000..0x4000 => (2, 0x4000),
-                _ => return 0,
-            };
-            let have = buffer.len().min((end - addr) as usize);
-            buffer[..have].fill(byte);
-            have
-        }
-    }
-
     #[test]
     fn a_gap_has_nothing_of_an_earlier_window() {
+        let mut fake = Fake::default();
+        fake.add(0x1000, vec![1; 0x1000]).add(0x3000, vec![2; 0x1000]);
+        let memory = Cache::new(Box::new(fake), None);
         let mut buffer = vec![9u8; 0x3000];
         let mut found = Vec::new();
-        let have = read_pools(&Gap, [0x1000, 0x3000].into_iter(), 0x1000, &mut buffer, &mut |addr, bytes| {
+        let have = read_pools(&memory, [0x1000, 0x3000].into_iter(), 0x1000, &mut buffer, &mut |addr, bytes| {
             found.push((addr, bytes.len(), bytes.first().copied()));
         });
         assert_eq!(found, [(0x1000, 0x1000, Some(1)), (0x3000, 0x1000, Some(2))]);

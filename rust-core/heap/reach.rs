@@ -7,7 +7,7 @@
 //! objects that nobody refers to, and those that only C code holds. What their blocks take is not known.
 
 use super::area::Area;
-use super::edges::{Visitor, Ways};
+use super::edges::{Visitor, Ways, budget};
 use super::groups::Key;
 use super::holders::of;
 use super::pools::Pools;
@@ -131,13 +131,13 @@ pub(super) fn complete(objects: &Objects, known: Known<'_>, reader: &Reader<'_>,
     if has_heaps && walked.breaks.is_empty() && allocator.is_none() {
         return Ok(());
     }
-    let area = Area::new(&objects.memory.populated(), &statics::data(objects));
+    let populated = objects.memory.populated();
+    let area = Area::new(&populated, &statics::data(objects));
     for (addr, _) in &scanned.loose {
         area.claim(*addr);
     }
-    let populated: u64 = objects.memory.populated().iter().map(|(start, end)| end.saturating_sub(*start)).sum();
     let ways = Ways::new(objects, known.types.from(0).iter());
-    let budget = AtomicU64::new(populated.saturating_mul(4));
+    let budget = budget(&populated);
     let mut pass = Pass { known, area, ways, must_be_listed: false, budget };
     let mut reached = Reached { allocator, ..Reached::default() };
     pass.all((objects, reader), scanned, &mut reached)?;
