@@ -8,7 +8,7 @@ use super::maps::{self, Region};
 use super::{Bulk, Cache, Memory, Source, workers};
 use crate::bytes::Addr;
 use crate::error::{Error, FaultCause, Result};
-use memmap2::{Advice, MmapMut};
+use memmap2::MmapMut;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -56,8 +56,7 @@ impl Copied {
         }
         let out_of_memory = |_| Error::User(format!("The copy needs {} MiB of memory.", mebibytes(total)));
         let mut map = MmapMut::map_anon(usize::try_from(total).unwrap_or(usize::MAX).max(1)).map_err(out_of_memory)?;
-        // Faults of 4 KiB each would take longer than the copying.
-        let _ = map.advise(Advice::HugePage);
+        // No huge pages: where memory is in pieces the kernel first puts it together, while the process stands still.
         let gaps = copy(&*source, &wanted, &mut map, &|| memory.poll())?;
         let parts = without(&wanted, gaps);
         if parts.is_empty() {
