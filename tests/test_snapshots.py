@@ -9,7 +9,7 @@ from rig import gdbrun, interpreters, target
 
 MATRIX = [one for one in interpreters.load() if one.required]
 SOME = [one for one in MATRIX if one.minor in ((2, 7), (3, 8), (3, 11), (3, 14))]
-OWN = "^__main__[.]"
+OWN = "^(__main__[.]|dict.of.__main__[.]Holder)"
 ALL = "--limit 60000 --json"
 
 
@@ -47,13 +47,22 @@ def compare(found, then, now, same=True):
         gone = set(before["addresses"]) - set(after["addresses"])
         assert (row["new"], row["gone"]) == ((len(new[kind]), len(gone)) if same else (None, None)), kind
     listed = {(one["type"], one["address"]) for one in found["new_objects"]}
-    assert listed == ({(kind, address) for kind in new for address in new[kind]} if same else set())
+    assert listed == ({(kind.split(" of ")[0], address) for kind in new for address in new[kind]} if same else set())
     grown = [row["size"] - row["size_then"] for row in found["rows"]]
     assert grown == sorted(grown, reverse=True)
     total = found["total"]
     assert total["count"] == sum(len(kind["addresses"]) for kind in now.values())
     assert total["size_then"] == sum(kind["size"] for kind in then.values())
     return rows
+
+
+def changed(then, now, prefix=""):
+    """How many objects of these kinds are new, and gone."""
+    then, now = (
+        {(kind, one) for kind in truth if kind.startswith(prefix) for one in truth[kind]["addresses"]}
+        for truth in (then, now)
+    )
+    return len(now - then), len(then - now)
 
 
 def diff(file):
@@ -123,13 +132,11 @@ def test_texts(tmp_path):
         home = {"HOME": str(tmp_path)}
         (answer,) = gdbrun.run(["py-heap --save '~/a file'"], interpreter, pid=scene.pid, env=home)
         assert answer.text.split(" objects are in ")[1].startswith(f"{file}: {os.path.getsize(file)} bytes, in ")
-        scene.testify()
+        then, now = first_truth(scene), scene.testify()
         commands = [
             f"cd {tmp_path}",
             f'py-heap --diff "a file" --type {OWN} --limit 3',
-            "py-heap more",
-            "py-heap more",
-            "py-heap more",
+            *["py-heap more"] * 4,
             "py-heap --diff 'a file' --by module --json",
             "py-heap --diff 'a file' --type (",
         ]
@@ -138,16 +145,17 @@ def test_texts(tmp_path):
     assert lines[0].startswith(f"Compared with {file}: process {scene.pid}, Python 3.11.2, 20")
     assert [line.split()[-1] for line in lines[2:6]] == ["__main__.Row", "__main__.Node", "__main__.Large", "(all)"]
     assert lines[3].split()[:3] == ["3000", "4500", "+1500"]
-    assert lines[6] == "<5 more rows. Type `py-heap more` to see them.>"
-    assert lines[8] == "2022 objects are new since then, 1530 of then are gone."
+    assert lines[6] == "<7 more rows. Type `py-heap more` to see them.>"
+    new, gone = changed(then, now)
+    assert lines[8] == f"{new} objects are new since then, {gone} of then are gone."
     assert lines[11].split() == ["1500", "0", "__main__.Node"]
     assert lines[15] == "3 of the new objects:"
-    assert all(line.startswith("0x") and "__main__." in line for line in lines[16:19])
-    assert len(answers[2].text.splitlines()) == 5 and len(answers[3].text.splitlines()) == 3
-    assert answers[4].text.splitlines()[-1] == "<No more rows.>"
-    modules = {row["kind"]: row for row in answered(answers[5])["rows"]}
-    assert (modules["__main__"]["new"], modules["__main__"]["gone"]) == (2022, 1530)
-    assert answers[6].error.startswith("--type: ") and answers[6].error.count("\n") == 1
+    assert all(line.startswith("0x") and ("__main__." in line or " dict " in line) for line in lines[16:19])
+    assert [len(answer.text.splitlines()) for answer in answers[2:5]] == [5, 5, 2]
+    assert answers[5].text.splitlines()[-1] == "<No more rows.>"
+    modules = {row["kind"]: row for row in answered(answers[6])["rows"]}
+    assert (modules["__main__"]["new"], modules["__main__"]["gone"]) == changed(then, now, "__main__.")
+    assert answers[7].error.startswith("--type: ") and answers[7].error.count("\n") == 1
 
 
 def damage(whole, directory):
@@ -159,7 +167,7 @@ def damage(whole, directory):
         made[f"flipped-{i}"] = (bytes(other), "no snapshot" if i < 8 else "has format" if i < 12 else "is damaged")
     for length in (*range(0, 40), len(whole) // 3, len(whole) // 2, len(whole) - 5, len(whole) - 1):
         made[f"cut-{length}"] = (whole[:length], "no snapshot" if length < 8 else "is damaged")
-    made["version"] = (whole[:8] + b"\x02" + whole[9:], "this snapshot has format 2, and this pyext reads format 1")
+    made["version"] = (whole[:8] + b"\x01" + whole[9:], "this snapshot has format 1, and this pyext reads format 2")
     made["longer"] = (whole + b"\0", "is damaged")
     made["huge"] = (whole[:12] + b"\xff\xff\xff\x7f" + whole[16:], "is damaged")
     for name, (data, _) in made.items():

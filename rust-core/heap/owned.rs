@@ -20,7 +20,7 @@ use crate::process::cache::Regions;
 use crate::process::maps;
 use std::cell::Cell;
 
-/// What the objects of one type have.
+/// What the objects of one kind have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Owned {
     /// Bytes of the blocks of tables.
@@ -76,20 +76,20 @@ pub struct Astray {
     pub places: Vec<Addr>,
 }
 
-/// By type number, what all objects have; and those whose memory is nowhere.
+/// By the number of their kind, what all objects have; and those whose memory is nowhere.
 ///
 /// # Errors
 /// [`crate::error::Error::Interrupted`].
 pub fn find(objects: &Objects, census: &Census) -> Result<(Vec<Owned>, Astray)> {
     let whats: Vec<What> = census.types.iter().map(|(info, _)| what(objects, info)).collect();
     let wanted: Vec<bool> = whats.iter().map(|what| *what != What::Nothing).collect();
-    let mut all = vec![Owned::default(); whats.len()];
+    let mut all = vec![Owned::default(); census.kind_numbers()];
     let mut lent = Vec::new();
     let owner = Owner { objects, census, regions: objects.memory.regions(), wild: Cell::new(false) };
     let mut astray = Astray::default();
     census.read_each(objects, &wanted, &mut |seen| {
-        let place = usize::from(seen.id);
-        if let (Some(what), Some(sum)) = (whats.get(place), all.get_mut(place)) {
+        let sum = all.get_mut(census.kind_of(seen.addr, seen.id));
+        if let (Some(what), Some(sum)) = (whats.get(usize::from(seen.id)), sum) {
             // What cannot be read has nothing.
             let one = owner.look(*what, seen, &mut lent).unwrap_or_default();
             sum.tables = sum.tables.saturating_add(one.tables);

@@ -1,4 +1,4 @@
-//! A census in a file: which objects were where, and of which types.
+//! A census in a file: which objects were where, and of which kinds.
 //!
 //! | Bytes | |
 //! |---|---|
@@ -6,7 +6,7 @@
 //! | 4 | [`VERSION`] |
 //! | 4 | length of what follows |
 //! | n | [`Head`] as JSON |
-//! | 2 or 3 each | objects in address order: how far from the one before, and the number of its type |
+//! | 2 or 3 each | objects in address order: how far from the one before, and the number of its kind |
 //! | 1 | 0, where the next distance would be |
 //! | 8 | the number of objects |
 //! | 4 | CRC-32 (IEEE) of all before it |
@@ -29,8 +29,8 @@ use std::path::{Path, PathBuf};
 /// How such a file begins. The first byte is none of a text.
 pub const MAGIC: [u8; 8] = *b"\x89PyHeap\n";
 
-/// The version of the format.
-pub const VERSION: u32 = 1;
+/// The version of the format. Version 1 had types only.
+pub const VERSION: u32 = 2;
 
 /// Bytes before the head.
 const BEFORE: u64 = 16;
@@ -50,8 +50,21 @@ pub struct Head {
     pub saved: u64,
     /// The process.
     pub origin: Origin,
-    /// The types, by the number that objects have.
-    pub types: Vec<Kind>,
+    /// The types.
+    pub types: Vec<Type>,
+    /// The kinds, by the number that objects have.
+    pub kinds: Vec<Kind>,
+}
+
+impl Head {
+    fn is_sound(&self) -> bool {
+        self.kinds.iter().all(|kind| kind.type_number < self.types.len())
+    }
+
+    /// The type of objects of a kind of this head.
+    pub fn type_of<'a>(&'a self, kind: &Kind) -> &'a Type {
+        &self.types[kind.type_number]
+    }
 }
 
 /// Which process it was.
@@ -79,20 +92,31 @@ impl Origin {
     }
 }
 
-/// A type, and what was counted of it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Kind {
+/// A type.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Type {
     /// The type object.
     pub addr: u64,
     /// Its name with the module.
     pub name: String,
+}
+
+/// A kind of objects, and what was counted of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Kind {
+    /// The number of their type in [`Head::types`].
+    #[serde(rename = "type")]
+    pub type_number: usize,
+    /// What they are called, if not as their type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Objects.
     pub count: u64,
     /// Bytes, as `sys.getsizeof` says.
     pub size: u64,
 }
 
-/// Writes `census` to `path`. `numbers` has at each type's number that of the kind in `head`.
+/// Writes `census` to `path`. `numbers` has at each kind's number that of the kind in `head`.
 ///
 /// # Errors
 /// [`Error::File`]; [`Error::User`] if another kind of file is there; what `go_on` says.
@@ -128,7 +152,8 @@ pub fn save(
                 go_on()?;
             }
             // Of two that claim one place in a damaged heap the first counts.
-            let (Some(Some(number)), true) = (numbers.get(usize::from(id)), addr.0 > last) else { continue };
+            let number = numbers.get(census.kind_of(addr, id));
+            let (Some(Some(number)), true) = (number, addr.0 > last) else { continue };
             let mut bytes = [0; 20];
             let distance = put_number(&mut bytes, (addr.0 - last).rotate_right(3));
             let length = distance + put_number(&mut bytes[distance..], u64::from(*number));
@@ -225,12 +250,13 @@ impl Snapshot {
         reader.seek(SeekFrom::Start(BEFORE)).map_err(fails)?;
         let mut text = Vec::new();
         reader.by_ref().take(head).read_to_end(&mut text).map_err(fails)?;
-        let head: Head = serde_json::from_slice(&text).map_err(|_| damaged(path, "its head makes no sense"))?;
+        let head = serde_json::from_slice(&text).ok().filter(Head::is_sound);
+        let head = head.ok_or_else(|| damaged(path, "its head makes no sense"))?;
         let objects = reader.take(length - BEFORE - text.len() as u64 - CHECKSUM);
         Ok(Snapshot { head, path: path.to_owned(), objects, last: 0, count: 0 })
     }
 
-    /// The next object, in address order: where it is, and the number of its type in [`Head::types`].
+    /// The next object, in address order: where it is, and the number of its kind in [`Head::kinds`].
     ///
     /// # Errors
     /// [`Error::File`].
@@ -243,7 +269,7 @@ impl Snapshot {
             return if fits { Ok(None) } else { Err(damaged(&self.path, "it has not as many objects as it says")) };
         }
         let kind = usize::try_from(self.number()?).unwrap_or(usize::MAX);
-        let addr = self.last.checked_add(distance).filter(|_| kind < self.head.types.len());
+        let addr = self.last.checked_add(distance).filter(|_| kind < self.head.kinds.len());
         let addr = addr.ok_or_else(|| damaged(&self.path, "an object in it makes no sense"))?;
         self.last = addr;
         self.count += 1;
@@ -333,10 +359,11 @@ mod tests {
         [(0x800, 0), (0x1030, 1), (0x1080, 0), (0x1270, 1), (0x2003, 1), (0x7fff_ffff_fff8, 0)];
 
     fn head() -> Head {
-        let kind = |addr, name: &str| Kind { addr, name: name.to_owned(), count: 3, size: 48 };
+        let ty = |addr, name: &str| Type { addr, name: name.to_owned() };
+        let kind = |type_number| Kind { type_number, name: None, count: 3, size: 48 };
         let python = "3.13.0".to_owned();
         let origin = Origin { pid: Some(7), core: None, python, build_id: None, bias: 0, guard: Some(9) };
-        Head { saved: 1, origin, types: vec![kind(0x200, "b"), kind(0x100, "a")] }
+        Head { saved: 1, origin, types: vec![ty(0x200, "b"), ty(0x100, "a")], kinds: vec![kind(0), kind(1)] }
     }
 
     fn read(path: &Path) -> Result<Vec<(u64, usize)>> {

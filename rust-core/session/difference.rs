@@ -3,14 +3,14 @@
 use super::attach::Attached;
 use super::find::shown;
 use super::heap::{pattern, undecoded};
-use super::partition::{each_type, module};
+use super::partition::{each_kind, module};
 use super::request::{By, Request, Response, Sort};
 use super::snapshot::origin;
 use crate::bytes::Addr;
 use crate::diag::Diagnostics;
 use crate::error::{Error, Result};
 use crate::heap::Census;
-use crate::heap::snapshot::{Origin, Snapshot};
+use crate::heap::snapshot::{Origin, Snapshot, Type};
 use crate::heap::types::TypeId;
 use crate::limits;
 use crate::process::Cache;
@@ -30,10 +30,9 @@ pub fn difference(attached: &Attached, request: &Request, path: &Path) -> Result
     let objects = &attached.objects;
     let options = &request.options;
     let pattern = pattern(request)?;
-    if !matches!(request.options.by, By::Type | By::Module) {
-        return Err(Error::User(
-            "--diff compares by type and by module: what else there was is not in the file".to_owned(),
-        ));
+    if !matches!(request.options.by, By::Kind | By::Type | By::Module) {
+        let what = "--diff compares by kind, by type and by module: what else there was is not in the file";
+        return Err(Error::User(what.to_owned()));
     }
     let mut then = Snapshot::open(path, &|| objects.memory.poll())?;
     let stopped = attached.stopped()?;
@@ -45,32 +44,38 @@ pub fn difference(attached: &Attached, request: &Request, path: &Path) -> Result
         By::Module => module(name),
         _ => name.to_owned(),
     };
-    let mut now = vec![None; census.types.len()];
-    let mut names = HashMap::new();
-    let types: Vec<_> = each_type(attached, census).filter(|(_, row)| is_wanted(&row.kind)).collect();
+    let mut now = vec![None; census.kind_numbers()];
+    let mut kinds_now = HashMap::new();
+    let kinds: Vec<_> = each_kind(attached, census).filter(|named| is_wanted(named.name(options.by))).collect();
+    let rows: Vec<_> = kinds.iter().map(|named| named.row(options.by)).collect();
     let remarks = Diagnostics::default();
     remarks.extend(census.remarks());
-    remarks.extend(undecoded(types.iter().map(|(_, row)| row)));
-    for (i, row) in types {
+    remarks.extend(undecoded(rows.iter()));
+    for (named, row) in kinds.into_iter().zip(rows) {
         let at = changes.at(key(&row.kind));
-        now[i] = Some(at);
+        now[named.kind.number] = Some(at);
         let change = &mut changes.rows[at];
         change.count = change.count.saturating_add(row.count);
         change.size = change.size.saturating_add(row.size);
-        names.insert((census.types[i].0.addr, row.kind), i);
+        let ty = Type { addr: named.kind.info.addr, name: named.type_name };
+        kinds_now.insert((ty, named.name), named.kind.number);
     }
+    let head = &then.head;
     let mut before = Vec::new();
-    let mut numbers = vec![None; census.types.len()];
-    for (number, kind) in then.head.types.iter().enumerate() {
-        let at = is_wanted(&kind.name).then(|| changes.at(key(&kind.name)));
+    let mut numbers = vec![None; census.kind_numbers()];
+    for (number, kind) in head.kinds.iter().enumerate() {
+        let ty = head.type_of(kind);
+        let kind_name = kind.name.as_ref().unwrap_or(&ty.name);
+        let name = if options.by == By::Kind { kind_name } else { &ty.name };
+        let at = is_wanted(name).then(|| changes.at(key(name)));
         before.push(at);
         if let Some(at) = at {
             let change = &mut changes.rows[at];
             change.count_then = change.count_then.saturating_add(kind.count);
             change.size_then = change.size_then.saturating_add(kind.size);
         }
-        if let Some(i) = names.get(&(kind.addr, kind.name.clone())) {
-            numbers[*i] = Some(number);
+        if let Some(now) = kinds_now.get(&(ty.clone(), kind_name.clone())) {
+            numbers[*now] = Some(number);
         }
     }
     let here = origin(attached)?;
@@ -155,13 +160,14 @@ impl Changes {
     }
 }
 
-/// What is at addresses where nothing was, or something else.
+/// What is at addresses where nothing was, or an object of another kind: a dict's memory is often that of a dict that
+/// is gone.
 struct New {
-    /// By type number, the number of that type in the snapshot.
+    /// By the number of a kind, its number in the snapshot.
     numbers: Vec<Option<usize>>,
-    /// By type number, the row.
+    /// By the number of the kind, the row.
     now: Vec<Option<usize>>,
-    /// By type number in the snapshot, the row.
+    /// By the number of the kind in the snapshot, the row.
     before: Vec<Option<usize>>,
     /// How many are kept of each row.
     limit: usize,
@@ -184,15 +190,15 @@ impl New {
             if i % 4096 == 0 {
                 memory.poll()?;
             }
-            let mut known = false;
+            let (mut known, kind) = (false, census.kind_of(addr, id));
             while let Some((at, number)) = old.filter(|(at, _)| *at <= addr.0) {
-                known = at == addr.0 && self.numbers.get(usize::from(id)) == Some(&Some(number));
+                known = at == addr.0 && self.numbers.get(kind) == Some(&Some(number));
                 if let (Some(row), false) = (self.before[number], known) {
                     count(&mut rows[row].gone);
                 }
                 old = then.object()?;
             }
-            let row = self.now.get(usize::from(id)).copied().flatten();
+            let row = self.now.get(kind).copied().flatten();
             if let (Some(row), false) = (row, known) {
                 count(&mut rows[row].new);
                 if self.found[row].len() < self.limit && self.room > 0 {

@@ -9,6 +9,7 @@ use crate::diag::Diagnostics;
 use crate::error::{Error, Result};
 use crate::heap::Census;
 use crate::heap::groups::REST;
+use crate::heap::kinds::Kind;
 use crate::heap::own_sizeof::OwnSizeofs;
 use crate::heap::owned::{self, Owned};
 use crate::heap::scan::Tally;
@@ -41,8 +42,8 @@ pub(super) fn parts(
     let census = stopped.census(objects)?;
     let by = request.options.by;
     let with_tables = request.options.allocated || request.options.native;
-    if with_tables && (!matches!(by, By::Type | By::Module) || !request.options.of.is_empty()) {
-        let what = "--allocated and --native go with --by type and --by module, for all objects";
+    if with_tables && (!matches!(by, By::Kind | By::Type | By::Module) || !request.options.of.is_empty()) {
+        let what = "--allocated and --native go with --by kind, type and module, for all objects";
         return Err(Error::User(what.to_owned()));
     }
     let (owned, astray) = if with_tables { owned::find(objects, census)? } else { Default::default() };
@@ -57,7 +58,7 @@ pub(super) fn parts(
         return Ok(parts.all);
     }
     match by {
-        By::Kind | By::Type | By::Module => parts.types(by),
+        By::Kind | By::Type | By::Module => parts.kinds(by),
         By::Size => {
             for (info, size, tally) in stopped.sizes(objects)? {
                 let key = if *size == REST { "other".to_owned() } else { size.to_string() };
@@ -69,13 +70,34 @@ pub(super) fn parts(
     Ok(parts.all)
 }
 
-/// A row for each type that has objects, with its number.
-pub(super) fn each_type<'a>(attached: &'a Attached, census: &'a Census) -> impl Iterator<Item = (usize, Row)> + 'a {
+/// What all kinds are called of which there are objects: by their types, and by their kinds.
+pub(super) fn each_kind<'a>(attached: &'a Attached, census: &'a Census) -> impl Iterator<Item = Named<'a>> + 'a {
     let mut kinds = Kinds::new(&attached.objects);
-    census.types.iter().enumerate().filter(|(_, (_, tally))| tally.count > 0).map(move |(i, (info, tally))| {
-        let (kind, size_decoded) = kinds.of(info);
-        (i, row(kind, tally, size_decoded))
-    })
+    census.kinds().map(move |kind| kinds.named(kind))
+}
+
+/// A kind of objects, by name.
+pub(super) struct Named<'a> {
+    /// The kind.
+    pub kind: Kind<'a>,
+    /// What their type is called.
+    pub type_name: String,
+    /// What they are called: as their type, or as the dicts of others.
+    pub name: String,
+    /// Whether their sizes are known.
+    pub size_decoded: bool,
+}
+
+impl Named<'_> {
+    /// What was counted of them; the row is called as the kind, or as the type.
+    pub fn row(&self, by: By) -> Row {
+        row(self.name(by).to_owned(), &self.kind.tally, self.size_decoded)
+    }
+
+    /// What they are called in a table of kinds, or of types.
+    pub fn name(&self, by: By) -> &str {
+        if by == By::Kind { &self.name } else { &self.type_name }
+    }
 }
 
 fn row(kind: String, tally: &Tally, size_decoded: bool) -> Row {
@@ -100,6 +122,17 @@ impl<'a> Kinds<'a> {
         let make = || (type_name(objects, Addr(info.addr)), !own_sizeofs.is_undecoded(info));
         known.entry(info.addr).or_insert_with(make).clone()
     }
+
+    fn named<'c>(&mut self, kind: Kind<'c>) -> Named<'c> {
+        let (type_name, size_decoded) = self.of(kind.info);
+        let name = if kind.info.is_dict { self.dict_of(kind.owner) } else { type_name.clone() };
+        Named { kind, type_name, name, size_decoded }
+    }
+
+    /// The kind of dicts of objects of a type.
+    fn dict_of(&mut self, owner: Option<&Info>) -> String {
+        owner.map_or_else(|| NO_OWNER.to_owned(), |info| format!("dict of {}", self.of(info).0))
+    }
 }
 
 /// The name of a type, with its module.
@@ -117,7 +150,7 @@ const NO_OWNER: &str = "dict (no owner)";
 struct Parts<'a> {
     kinds: Kinds<'a>,
     census: &'a Census,
-    /// By type number, where it was asked for.
+    /// By the number of the kind, where it was asked for.
     owned: Vec<Owned>,
     all: Vec<Part>,
 }
@@ -132,33 +165,16 @@ impl Parts<'_> {
         self.all.push(Part { row: row(kind, tally, size_decoded), key });
     }
 
-    /// The kind of dicts of objects of a type.
-    fn dict_of(&mut self, owner: Option<&Info>) -> String {
-        owner.map_or_else(|| NO_OWNER.to_owned(), |info| format!("dict of {}", self.kinds.of(info).0))
-    }
-
-    /// Every type; by kind, of dicts each type of owner.
-    fn types(&mut self, by: By) {
-        let census = self.census;
-        for (i, (info, tally)) in census.types.iter().enumerate().filter(|(_, (_, tally))| tally.count > 0) {
-            if !(by == By::Kind && info.is_dict) {
-                let key = (by == By::Module).then(|| module(&self.kinds.of(info).0));
-                self.add(info, tally, key);
-                if let (Some(Owned { tables, native, lent }), Some(part)) = (self.owned.get(i), self.all.last_mut()) {
-                    let row = &mut part.row;
-                    (row.tables, row.native, row.lent) = (Some(*tables), Some(*native), Some(*lent));
-                }
-                continue;
+    /// Every kind. A row's name is that of the kind, or of the type.
+    fn kinds(&mut self, by: By) {
+        for kind in self.census.kinds() {
+            let named = self.kinds.named(kind);
+            let mut row = named.row(by);
+            if let Some(Owned { tables, native, lent }) = self.owned.get(kind.number) {
+                (row.tables, row.native, row.lent) = (Some(*tables), Some(*native), Some(*lent));
             }
-            let mut rest = *tally;
-            for (owner, tally) in &census.owners.tallies {
-                rest.subtract(tally);
-                let kind = self.dict_of(census.info(*owner));
-                self.push(kind, tally, true, None);
-            }
-            if rest.count > 0 {
-                self.push(NO_OWNER.to_owned(), &rest, true, None);
-            }
+            let key = (by == By::Module).then(|| module(&named.type_name));
+            self.all.push(Part { row, key });
         }
     }
 
@@ -242,7 +258,7 @@ impl Parts<'_> {
             };
             let key = match by {
                 By::Kind if info.is_some_and(|info| info.is_dict) => {
-                    kind = self.dict_of(census.owners.of(addr.0).and_then(|owner| census.info(owner)));
+                    kind = self.kinds.dict_of(census.owners.of(addr.0).and_then(|owner| census.info(owner)));
                     None
                 }
                 By::Kind | By::Type => None,

@@ -1,14 +1,16 @@
 //! `py-heap --save`: the census into a file that the user names.
 
 use super::attach::Attached;
-use super::partition::each_type;
+use super::partition::{Named, each_kind};
 use super::request::{Request, Response};
 use crate::diag::Diagnostics;
 use crate::error::Result;
-use crate::heap::snapshot::{self, Head, Kind, Origin, Saved};
+use crate::heap::snapshot::{self, Head, Kind, Origin, Saved, Type};
+use crate::heap::types::TypeId;
 use crate::image::elf::hex;
 use crate::report::difference::{Saving, saving};
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -21,23 +23,27 @@ pub fn save(attached: &Attached, request: &Request, path: &Path) -> Result<Respo
     let memory = &attached.objects.memory;
     let census = stopped.census(&attached.objects)?;
     let start = Instant::now();
-    let mut rows: Vec<_> = each_type(attached, census).collect();
+    let mut all: Vec<_> = each_kind(attached, census).collect();
     // Small numbers for those that most objects have: they take a byte less.
-    rows.sort_by_key(|(_, row)| Reverse(row.count));
-    let mut numbers = vec![None; census.types.len()];
-    for (number, (i, _)) in (0..).zip(&rows) {
-        numbers[*i] = Some(number);
+    all.sort_by_key(|named| Reverse(named.kind.tally.count));
+    let mut numbers = vec![None; census.kind_numbers()];
+    let mut types = Vec::new();
+    let mut type_numbers: HashMap<TypeId, usize> = HashMap::new();
+    let mut kinds = Vec::new();
+    for (number, Named { kind, type_name, name, .. }) in (0..).zip(all) {
+        numbers[kind.number] = Some(number);
+        let type_number = *type_numbers.entry(kind.id).or_insert_with(|| {
+            types.push(Type { addr: kind.info.addr, name: type_name.clone() });
+            types.len() - 1
+        });
+        let name = (name != type_name).then_some(name);
+        kinds.push(Kind { type_number, name, count: kind.tally.count, size: kind.tally.size });
     }
-    let kind = |(i, row): (usize, crate::report::heap::Row)| Kind {
-        addr: census.types.get(i).map_or(0, |(info, _)| info.addr),
-        name: row.kind,
-        count: row.count,
-        size: row.size,
-    };
     let head = Head {
         saved: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs()),
         origin: origin(attached)?,
-        types: rows.into_iter().map(kind).collect(),
+        types,
+        kinds,
     };
     let Saved { objects, bytes } = snapshot::save(path, &head, census, &numbers, &|| memory.poll())?;
     let remarks = Diagnostics::default();

@@ -1,7 +1,7 @@
 //! Snapshots of heaps: files that a user names, and may have from anybody.
 
 use super::files::MemoryFile;
-use pyext::heap::snapshot::{Head, Kind, MAGIC, Origin, Snapshot, VERSION};
+use pyext::heap::snapshot::{Head, Kind, MAGIC, Origin, Snapshot, Type, VERSION};
 use std::path::Path;
 
 /// Reads the snapshot to its end, with its checksum as it is and with one that fits.
@@ -19,7 +19,8 @@ fn read(data: &[u8]) {
     let Ok(mut snapshot) = Snapshot::open(Path::new(&file.path()), &|| Ok(())) else { return };
     let mut last = 0;
     while let Ok(Some((addr, kind))) = snapshot.object() {
-        assert!(addr > last && kind < snapshot.head.types.len());
+        assert!(addr > last);
+        let _ = snapshot.head.type_of(&snapshot.head.kinds[kind]);
         last = addr;
     }
 }
@@ -35,9 +36,11 @@ pub fn seeds() -> Vec<Vec<u8>> {
         bias: 1 << 40,
         guard: Some(u64::MAX),
     };
-    let kind = |addr, name: &str| Kind { addr, name: name.to_owned(), count: 2, size: 96 };
-    let whole = |types: Vec<Kind>, objects: &[u8], count: u64| {
-        let head = serde_json::to_vec(&Head { saved: 1, origin: origin(), types }).expect("it can be written");
+    let ty = |addr, name: &str| Type { addr, name: name.to_owned() };
+    let kind =
+        |type_number, name: Option<&str>| Kind { type_number, name: name.map(str::to_owned), count: 2, size: 96 };
+    let whole = |types, kinds, objects: &[u8], count: u64| {
+        let head = serde_json::to_vec(&Head { saved: 1, origin: origin(), types, kinds }).expect("it can be written");
         let mut bytes = MAGIC.to_vec();
         bytes.extend_from_slice(&VERSION.to_le_bytes());
         bytes.extend_from_slice(&(head.len() as u32).to_le_bytes());
@@ -49,5 +52,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         bytes
     };
     let objects = [0x80, 0x80, 0x80, 0x08, 0, 2, 1, 4, 0, 0x85, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x20, 1];
-    vec![whole(Vec::new(), &[], 0), whole(vec![kind(0x100, "int"), kind(0x200, "__main__.Node")], &objects, 4)]
+    let types = vec![ty(0x100, "int"), ty(0x200, "__main__.Node"), ty(0x300, "dict")];
+    let kinds = vec![kind(0, None), kind(2, Some("dict of __main__.Node")), kind(1, None)];
+    vec![whole(Vec::new(), Vec::new(), &[], 0), whole(types, kinds, &objects, 4)]
 }

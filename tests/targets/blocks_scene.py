@@ -30,6 +30,18 @@ class Node(object):
         self.number = self.name = self.parent = None
 
 
+class Holder(object):
+    """With a dict that is no table of values."""
+
+    def __init__(self):
+        self.__dict__ = dict((number, None) for number in range(40))
+
+
+def parts(one):
+    """The objects that are made with it."""
+    return [one, one.__dict__] if type(one) is Holder else [one]
+
+
 def subclass(base, name):
     """A type of its own for each case, without a dict."""
     return type(name, (base,), {"__slots__": ()})
@@ -72,6 +84,7 @@ def cases():
     if sys.version_info >= (3, 11):
         # Before, attributes are in dicts, which are objects of their own.
         found.append(Case("__main__.Node", Node))
+    found.append(Case("__main__.Holder", Holder))
     return found
 
 
@@ -118,8 +131,9 @@ def taken(make, path):
         kept[i] = make()
     if PYTHON2:
         # Its pools have objects only: tables are malloc's.
-        cls = type(kept[0])
-        return (cls.__basicsize__ + (32 if cls.__flags__ >> 14 & 1 else 0) + 15) // 16 * 16, chunks
+        classes = [type(part) for part in parts(kept[0])]
+        sizes = [cls.__basicsize__ + (32 if cls.__flags__ >> 14 & 1 else 0) for cls in classes]
+        return sum((size + 15) // 16 * 16 for size in sizes), chunks
     after = handed_out(path)
     return sum((after[size] - before[size] + PROBES // 2) // PROBES * size for size in after), chunks
 

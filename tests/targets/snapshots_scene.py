@@ -48,6 +48,13 @@ class Text(str):
     pass
 
 
+class Holder(object):
+    """With a dict of its own on every version, whether values have a place in the instance or not."""
+
+    def __init__(self, number):
+        self.__dict__ = dict((i, number) for i in range(9))
+
+
 class Large(object):
     """Larger than the blocks of pools."""
 
@@ -65,6 +72,8 @@ def first():
         "numbers": [Number(i + 1000) for i in range(600)],
         "texts": [Text("text-%d" % i) for i in range(250)],
         "large": [Large() for i in range(60)],
+        "holders": [Holder(i) for i in range(500)],
+        "lonely": [Holder(i).__dict__ for i in range(40)],
     }
 
 
@@ -81,6 +90,12 @@ def second(made):
     del made["numbers"][:]
     made["large"] += [Large() for i in range(25)]
     del made["large"][10:20]
+    del made["holders"][:50]
+    made["holders"] += [Holder(i) for i in range(80)]
+    # Two that are of another kind then.
+    lost = made["holders"][7].__dict__
+    made["holders"][7].__dict__ = made["lonely"].pop()
+    made["lonely"].append(lost)
     late = type("Late", (Node,), {"extra": []})
     late.__module__ = "__main__"
     made["late"] = [late(i) for i in range(70)]
@@ -89,11 +104,17 @@ def second(made):
 def count(made, path):
     """In the child."""
     truth = {}
-    for objects in made.values():
-        for one in objects:
-            kind = truth.setdefault(heaplib.type_name(type(one)), {"addresses": [], "size": 0})
-            kind["addresses"].append(hex(id(one)).rstrip("L"))
-            kind["size"] += sys.getsizeof(one)
+
+    def add(name, one):
+        kind = truth.setdefault(name, {"addresses": [], "size": 0})
+        kind["addresses"].append(hex(id(one)).rstrip("L"))
+        kind["size"] += sys.getsizeof(one)
+
+    for name in made:
+        for one in made[name] if name != "lonely" else ():
+            add(heaplib.type_name(type(one)), one)
+            if type(one) is Holder:
+                add("dict of __main__.Holder", one.__dict__)
     with open(path, "w") as out:
         json.dump(truth, out)
 

@@ -10,6 +10,7 @@ BY = option(
     "--by",
     choices=["kind", "type", "module", "size", "generation"],
     metavar="WHAT",
+    default="kind",
     help="what a row is: kind (type; of dicts, whose they are; the default), type, module, size or generation",
 )
 OF = option("--of", metavar="EXPR,...", help="only these objects, named as in py-obj")
@@ -65,9 +66,6 @@ def py_heap(rest, check, detach_copy, drop_copy, **options):
         _last["skip"] += _last["limit"]
         answer = _ask(_last)
     else:
-        # What tables take, and what is in a snapshot, is known by type.
-        by_type = any(options[one] for one in ("allocated", "native", "save", "diff"))
-        options["by"] = options["by"] or ("type" if by_type else "kind")
         options["of"] = [which(one) for one in words.parts(options["of"] or "")]
         options["skip"] = 0
         if not options["save"]:
