@@ -23,7 +23,8 @@ def objects_of(path):
     with open(path, "rb") as snapshot:
         bytes_ = snapshot.read()
     (length,) = struct.unpack_from("<I", bytes_, 12)
-    types = [one["name"] for one in json.loads(bytes_[16 : 16 + length])["types"]]
+    head = json.loads(bytes_[16 : 16 + length])
+    types = [head["types"][kind["type"]]["name"] for kind in head["kinds"]]
     numbers, value, shift = [], 0, 0
     for byte in bytes_[16 + length : -12]:
         value |= (byte & 0x7F) << shift

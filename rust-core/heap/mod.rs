@@ -88,15 +88,16 @@ impl Census {
         let start = Instant::now();
         let memory = &objects.memory;
         let (types, mut scanned) = Census::scan(objects, None)?;
-        let mut owners = std::mem::take(&mut scanned.owners);
+        let mut classes = Vec::new();
         objects.static_types_each(&mut |class, dict| {
             let meta = objects.pointer(class, &objects.layout.object.ob_type).ok();
             if let Some((id, _)) = meta.and_then(|meta| types.find(meta.0, &**memory)) {
-                owners.push(Owner { dict: dict.0, owner: class.0, id });
+                classes.push(Owner { dict: dict.0, owner: class.0, id });
             }
         });
-        owners.sort();
-        let owners = Owners::join(&std::mem::take(&mut scanned.dicts), &owners);
+        classes.sort_unstable();
+        scanned.owners.push(classes);
+        let owners = Owners::join(std::mem::take(&mut scanned.dicts), std::mem::take(&mut scanned.owners));
         memory.poll()?;
         let infos = types.into_infos();
         let tally = |i: usize| scanned.tallies.get(i).copied().unwrap_or_default();
@@ -124,7 +125,7 @@ impl Census {
             let segments = Segments::find(objects, reader.source(), &populated, &poll)?;
             Pools::of(segments, mapped, rules.pool)
         } else {
-            Pools::find(reader.source(), &populated, mapped, rules.pool, &poll)?
+            Pools::find(&reader, &populated, mapped, rules.pool, &poll)?
         };
         let anonymous = regions.iter().filter(|r| r.writable && r.is_anonymous());
         let (left_out, mut mappings): (Vec<_>, Vec<_>) =

@@ -99,13 +99,14 @@ pub struct Owners {
 }
 
 impl Owners {
-    /// Those of `dicts` that `owners` have. Both are in address order. Of several owners the one at the
+    /// Those of `dicts` that `owners` have. Each part of both is in order. Of several owners the one at the
     /// lowest address counts, as in guppy.
-    pub fn join(dicts: &[Record], owners: &[Owner]) -> Owners {
+    pub fn join(dicts: Vec<Vec<Record>>, owners: Vec<Vec<Owner>>) -> Owners {
+        let (dicts, owners) = (few(dicts, |dict| dict.addr), few(owners, |owner| *owner));
         let mut all = Owners::default();
         let mut tallies: Vec<Tally> = Vec::new();
-        let mut owners = owners.iter().peekable();
-        for dict in dicts {
+        let mut owners = merged(&owners, |owner| *owner).peekable();
+        for dict in merged(&dicts, |dict| dict.addr) {
             while owners.next_if(|owner| owner.dict < dict.addr).is_some() {}
             let Some(owner) = owners.peek().filter(|owner| owner.dict == dict.addr) else { continue };
             all.dicts.push(dict.addr);
@@ -134,6 +135,34 @@ impl Owners {
     }
 }
 
+/// Lists that [`merged`] compares for each item: what the threads of a scan found, and some more.
+const PARTS: usize = 16;
+
+/// These lists, or all in one if they are many.
+fn few<T: Clone, K: Ord>(parts: Vec<Vec<T>>, key: impl Fn(&T) -> K) -> Vec<Vec<T>> {
+    if parts.len() <= PARTS {
+        return parts;
+    }
+    let mut all = parts.concat();
+    all.sort_by_key(key);
+    vec![all]
+}
+
+/// What is in a few lists, each in the order of `key`, in that order.
+fn merged<'a, T, K: Ord>(parts: &'a [Vec<T>], key: impl Fn(&T) -> K + 'a) -> impl Iterator<Item = &'a T> {
+    let mut rests: Vec<&[T]> = parts.iter().map(Vec::as_slice).filter(|rest| !rest.is_empty()).collect();
+    std::iter::from_fn(move || {
+        let (least, _) = rests.iter().enumerate().min_by_key(|(_, rest)| rest.first().map(&key))?;
+        let (first, rest) = rests.get(least)?.split_first()?;
+        if rest.is_empty() {
+            rests.swap_remove(least);
+        } else {
+            rests[least] = rest;
+        }
+        Some(first)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,9 +180,13 @@ mod tests {
         };
         let owner = |dict, owner, id| Owner { dict, owner, id: TypeId(id) };
         // Nobody's; one owner; two; an owner of what is no dict.
-        let dicts = [0x10, 0x20, 0x30].map(dict);
-        let owners = [owner(0x20, 1, 7), owner(0x28, 1, 7), owner(0x30, 2, 9), owner(0x30, 3, 7)];
-        let all = Owners::join(&dicts, &owners);
+        let dicts = [&[0x20][..], &[], &[0x10, 0x30]].map(|part| part.iter().copied().map(dict).collect());
+        let owners = [vec![owner(0x20, 1, 7), owner(0x30, 3, 7)], vec![owner(0x28, 1, 7), owner(0x30, 2, 9)]];
+        let (dicts, owners) = (dicts.to_vec(), owners.to_vec());
+        // The same, in so many parts that they are put together first.
+        let all = Owners::join(dicts.iter().cloned().chain(vec![Vec::new(); PARTS]).collect(), owners.clone());
+        let same = Owners::join(dicts, owners.into_iter().chain(vec![Vec::new(); PARTS]).collect());
+        assert_eq!((&all.dicts, &all.ids, &all.tallies), (&same.dicts, &same.ids, &same.tallies));
         assert_eq!([0x10, 0x20, 0x28, 0x30].map(|dict| all.of(dict)), [None, Some(TypeId(7)), None, Some(TypeId(9))]);
         let tally = |size, tracked| Tally { count: 1, size, allocated: 1, tracked, statics: 0 };
         assert_eq!(all.tallies, [(TypeId(7), tally(0x20, 0)), (TypeId(9), tally(0x30, 1))]);

@@ -2,18 +2,21 @@
 //!
 //! In free-threaded builds they are the pages of mimalloc, which [`super::segments`] finds.
 
+use super::reader::Reader;
 use super::segments::Segments;
 use crate::allocators::mimalloc::Page;
 use crate::allocators::pymalloc;
 use crate::bytes::uint;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::limits;
 use crate::process::Source;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Where a header has the number of the pool's arena (`arenaindex`).
 const ARENA_INDEX: usize = 32;
 /// Headers that are read at a time.
-const BATCH: usize = 16384;
+const BATCH: u64 = 2048;
 
 /// Pages of mimalloc that are closer together are in one part.
 const NEAR: u64 = 1 << 30;
@@ -42,60 +45,53 @@ pub struct Pools {
 
 impl Pools {
     /// Looks for pools of `size` bytes in `memory`, parts of what is `mapped`, both in address order.
-    /// `go_on` is asked between reads.
+    /// `go_on` is asked between reads, on the calling thread.
     ///
     /// # Errors
     /// What `go_on` says.
     pub fn find(
-        source: &dyn Source,
+        reader: &Reader<'_>,
         memory: &[(u64, u64)],
         mapped: impl Iterator<Item = (u64, u64)>,
         size: usize,
         go_on: &dyn Fn() -> Result<()>,
     ) -> Result<Pools> {
         let mut pools = Pools::none(size, mapped);
-        let mut headers = vec![0u8; BATCH * pymalloc::OVERHEAD];
-        let mut places = Vec::with_capacity(BATCH);
-        for (start, end) in memory {
-            let Some(first) = start.checked_next_multiple_of(pools.size) else { continue };
+        let places = memory.iter().filter_map(|(start, end)| {
+            let first = start.checked_next_multiple_of(pools.size)?;
             // The last pages of a pool may never have been touched.
             let count = end.saturating_sub(first).div_ceil(pools.size);
-            if count == 0 || count > limits::POOLS {
-                continue;
-            }
+            (count > 0 && count <= limits::POOLS).then_some((first, count))
+        });
+        let places: Vec<_> = places.collect();
+        let mut headers = headers(reader, &places, size, go_on)?.into_iter().peekable();
+        for (first, count) in places {
             let mut bits = vec![0u64; (count as usize).div_ceil(64)];
             let mut any = false;
             // The last pool, and the places behind it where there are only zeros.
-            let mut last = (0, u64::MAX);
+            let mut last = (0, None);
             let mut zeros = Vec::new();
-            for batch in (0..count).step_by(BATCH) {
-                go_on()?;
-                places.clear();
-                places.extend((batch..count.min(batch + BATCH as u64)).map(|i| first + i * pools.size));
-                let headers = &mut headers[..places.len() * pymalloc::OVERHEAD];
-                source.gather(&places, pymalloc::OVERHEAD, headers);
-                for (i, (place, header)) in places.iter().zip(headers.chunks_exact(pymalloc::OVERHEAD)).enumerate() {
-                    if header.iter().all(|byte| *byte == 0) {
-                        if last.1 != u64::MAX && place - last.0 < pymalloc::ARENA {
-                            zeros.push(*place);
-                        }
-                    } else if pymalloc::header(header, size).is_some() {
+            let end = first + count * pools.size;
+            while let Some((place, header)) = headers.next_if(|(place, _)| *place < end) {
+                match header {
+                    Header::Zeros if last.1.is_some() && place - last.0 < pymalloc::ARENA => zeros.push(place),
+                    Header::Zeros => {}
+                    Header::Pool { arena } => {
                         // An arena's pools are taken in address order: before one that is in use none was never used.
-                        let arena = uint(header, ARENA_INDEX, 4).unwrap_or(0);
-                        if last.1 == arena && place - last.0 < pymalloc::ARENA {
+                        if last.1 == Some(arena) && place - last.0 < pymalloc::ARENA {
                             pools.blank.append(&mut zeros);
                         }
                         zeros.clear();
-                        last = (*place, arena);
-                        let i = batch as usize + i;
+                        last = (place, Some(arena));
+                        let i = ((place - first) / pools.size) as usize;
                         bits[i / 64] |= 1 << (i % 64);
-                        pools.addresses.push(*place);
+                        pools.addresses.push(place);
                         any = true;
                     }
                 }
             }
             if any {
-                pools.parts.push(Part { start: first, end: first + count * pools.size, bits });
+                pools.parts.push(Part { start: first, end, bits });
             }
         }
         Ok(pools)
@@ -162,6 +158,68 @@ impl Pools {
         let i = ((addr - part.start) / self.size) as usize;
         part.bits[i / 64] & (1 << (i % 64)) != 0
     }
+}
+
+/// What is where a pool's header can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Header {
+    Zeros,
+    Pool { arena: u32 },
+}
+
+impl Header {
+    fn new(bytes: &[u8], size: usize) -> Option<Header> {
+        if bytes.iter().all(|byte| *byte == 0) {
+            return Some(Header::Zeros);
+        }
+        pymalloc::header(bytes, size)?;
+        Some(Header::Pool { arena: uint(bytes, ARENA_INDEX, 4)? as u32 })
+    }
+}
+
+/// The headers at all `places`, each a run of so many of them, `size` bytes apart; in address order, without what is
+/// none.
+fn headers(
+    reader: &Reader<'_>,
+    places: &[(u64, u64)],
+    size: usize,
+    go_on: &dyn Fn() -> Result<()>,
+) -> Result<Vec<(u64, Header)>> {
+    let batches = places.iter().flat_map(|(first, count)| {
+        let batch = move |i: u64| (first + i * size as u64, (count - i).min(BATCH));
+        (0..*count).step_by(BATCH as usize).map(batch)
+    });
+    let batches: Vec<(u64, u64)> = batches.collect();
+    let next = AtomicUsize::new(0);
+    let found: Mutex<Vec<(usize, Vec<_>)>> = Mutex::default();
+    let stop = AtomicBool::new(false);
+    let work = |source: &dyn Source, go_on: &dyn Fn() -> bool| {
+        let mut bytes = vec![0u8; BATCH as usize * pymalloc::OVERHEAD];
+        let mut addresses = Vec::with_capacity(BATCH as usize);
+        while !stop.load(Ordering::Relaxed) {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some((first, count)) = batches.get(number).filter(|_| go_on()) else { break };
+            addresses.clear();
+            addresses.extend((0..*count).map(|i| first + i * size as u64));
+            let bytes = &mut bytes[..addresses.len() * pymalloc::OVERHEAD];
+            source.gather(&addresses, pymalloc::OVERHEAD, bytes);
+            let headers = addresses.iter().zip(bytes.chunks_exact(pymalloc::OVERHEAD));
+            let headers = headers.filter_map(|(place, bytes)| Some((*place, Header::new(bytes, size)?))).collect();
+            found.lock().unwrap_or_else(PoisonError::into_inner).push((number, headers));
+        }
+    };
+    reader.each(&work, &|| {
+        let goes_on = go_on().is_ok();
+        stop.fetch_or(!goes_on, Ordering::Relaxed);
+        goes_on
+    });
+    if stop.into_inner() {
+        go_on()?;
+        return Err(Error::Interrupted);
+    }
+    let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    found.sort_unstable_by_key(|(number, _)| *number);
+    Ok(found.into_iter().flat_map(|(_, headers)| headers).collect())
 }
 
 /// Reads the pools of `pool` bytes at `addresses`, which lie in a part of memory as large as `buffer`, together, and

@@ -363,7 +363,7 @@ impl<'a> Worker<'a> {
 
     /// Counts the object in the block at `addr` of `length` bytes that begins with `block`, if there is one;
     /// its place in the block, and its type.
-    #[inline]
+    #[inline(always)]
     fn block(&mut self, addr: u64, block: &[u8], length: u64) -> Option<(usize, TypeId)> {
         for before in self.positions {
             let Some(object) = block.get(*before..) else { break };
@@ -390,7 +390,7 @@ impl<'a> Worker<'a> {
 
     /// Counts the object `before` bytes into the memory at `addr` that begins with `block`. Behind its start are `room`
     /// bytes.
-    #[inline]
+    #[inline(always)]
     pub(super) fn count(&mut self, id: TypeId, (addr, before): (u64, usize), block: &[u8], (room, held): (u64, Held)) {
         let (Some(info), Some(object)) = (self.local.info(id), block.get(before..)) else { return };
         let is_static = held == Held::Static;
@@ -454,12 +454,14 @@ impl<'a> Worker<'a> {
     /// set of classes, freed ones too, where the count is the hash of a class (`_Py_HashPointer`).
     #[inline]
     pub(super) fn doubtful(&mut self, object: &[u8]) -> bool {
-        // mimalloc's pages tell what their blocks are for.
-        if self.pools.segments.is_some() {
-            return false;
-        }
         let count = self.plan.count(object);
-        count >= 0x10000
+        count >= 0x10000 && self.is_doubtful(count)
+    }
+
+    #[cold]
+    fn is_doubtful(&mut self, count: u64) -> bool {
+        // mimalloc's pages tell what their blocks are for.
+        self.pools.segments.is_none()
             && (count.is_multiple_of(8) && self.local.is_outside(count)
                 || self.local.get(count.rotate_left(4)).is_some())
     }

@@ -196,8 +196,11 @@ impl Worker<'_> {
         confirm(&mut all, places, data);
         let mut end = 0;
         for (i, one) in all.iter().enumerate() {
+            if !one.sure || one.at < end {
+                continue;
+            }
             let next = all[i + 1..].iter().find(|next| next.sure).map_or(u64::MAX, |next| next.at);
-            if !one.sure || one.at < end || one.end > next {
+            if one.end > next {
                 continue;
             }
             if let Some(bytes) = data.from(one.at) {

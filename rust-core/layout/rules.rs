@@ -140,11 +140,19 @@ impl RefCount {
     /// Whether a living object can have this word before its `ob_type`, and `flags` before that.
     #[inline]
     pub fn is_alive(self, word: u64, flags: u64) -> bool {
+        match self.alive_range() {
+            Some((bits, values)) => (word & bits).wrapping_sub(1) < values,
+            None => flags >> 32 == LOCAL_IMMORTAL || split(word, flags) > 0,
+        }
+    }
+
+    /// Where one word tells: a living object has one of so many values from 1 on in these bits of it.
+    pub fn alive_range(self) -> Option<(u64, u64)> {
         match self {
-            RefCount::Word => word > 0 && word < 1 << 32,
-            RefCount::Half => word > 0 && word < 1 << 33,
-            RefCount::Flagged => word & 0xffff_ffff != 0 && word >> 32 & 0xffff == 0,
-            RefCount::Split => flags >> 32 == LOCAL_IMMORTAL || split(word, flags) > 0,
+            RefCount::Word => Some((u64::MAX, (1 << 32) - 1)),
+            RefCount::Half => Some((u64::MAX, (1 << 33) - 1)),
+            RefCount::Flagged => Some((0xffff_ffff_ffff, (1 << 32) - 1)),
+            RefCount::Split => None,
         }
     }
 

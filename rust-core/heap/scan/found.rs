@@ -21,10 +21,10 @@ pub struct Scanned {
     pub loose: Vec<(u64, TypeId)>,
     /// Those of them that are in static memory, in address order: where they begin and end.
     pub statics: Vec<(u64, u64)>,
-    /// All exact dicts, in address order.
-    pub dicts: Vec<Record>,
-    /// The dicts of objects, in address order.
-    pub owners: Vec<Owner>,
+    /// All exact dicts: what each thread found, in address order.
+    pub dicts: Vec<Vec<Record>>,
+    /// The dicts of objects: what each thread found, in order.
+    pub owners: Vec<Vec<Owner>>,
     /// All objects by key, where one was given.
     pub groups: Groups,
     /// malloc's chunks; `None` where all objects are in mimalloc's pages.
@@ -54,8 +54,8 @@ impl Scanned {
         self.loose.extend(part.loose);
         self.statics.extend(part.statics);
         self.groups.merge(part.groups);
-        self.dicts.extend(part.records);
-        self.owners.extend(part.owners);
+        self.dicts.push(part.records);
+        self.owners.push(part.owners);
         self.walked = part.walked.or(self.walked.take());
         self.large.extend(part.large);
         self.windows.extend(part.windows);
@@ -66,9 +66,6 @@ impl Scanned {
         self.loose.sort_unstable();
         self.statics.sort_unstable();
         self.large.sort_unstable_by_key(|(page, _)| page.addr);
-        // Each thread has sorted its own: a stable sort merges them.
-        self.dicts.sort_by_key(|dict| dict.addr);
-        self.owners.sort();
         self.windows.sort_unstable_by_key(|window| window.pools.first().map(|pool| pool.addr));
     }
 }
