@@ -1,12 +1,11 @@
 //! All objects of the target, whether the garbage collector knows them or not.
 //!
 //! [`pools`] finds where small objects are, [`scan`] which they are, [`types`] and [`sizes`] what of,
-//! [`own_sizeof`] whose size is not known exactly, [`owners`] whose attributes a dict holds,
-//! [`kinds`] puts both together. [`one`] and [`contents`]
-//! look at single objects of a census and into many of them; [`owned`] follows them to memory elsewhere; [`waste`] and
-//! [`slots`] ask what of their memory nobody needs; [`snapshot`] keeps all in a file. [`edges`] tells which object
-//! refers to which, with the numbers of [`index`]; [`reach`] finds by references what no list of blocks has,
-//! [`statics`] what no allocator holds. [`usage`] says how full the pools are.
+//! [`own_sizeof`] whose size is not known exactly, [`owners`] whose attributes a dict holds, [`kinds`] puts both
+//! together. [`one`] and [`contents`] look at single objects of a census and into many of them; [`owned`] follows them
+//! to memory elsewhere; [`waste`] and [`slots`] ask what of their memory nobody needs; [`snapshot`] keeps all in a file.
+//! [`edges`] tells which object refers to which, with the numbers of [`index`]; [`reach`] finds by references what no
+//! list of blocks has, [`statics`] what no allocator holds. [`usage`] says how full the pools are.
 
 mod area;
 pub mod check;
