@@ -964,7 +964,10 @@ def test_state_no_python(case, foreign_library):
 # drop_gil: after letting go of it on request, a thread waits there until another one has taken it.
 WAITING = re.compile(r"\btake_gil\b|\bdrop_gil\b|\bPyEval_RestoreThread\b|\bPyEval_AcquireThread\b")
 HANDING_OVER = re.compile(r"\bPyThread_release_lock\b")
-LOCK_27 = re.compile(r"PyThread_acquire_lock .*\n#\d+ +0x[0-9a-f]+ in PyEval_(?:EvalFrameEx|RestoreThread)")
+LOCK_27 = re.compile(r"PyThread_acquire_lock .*\n#\d+ +0x[0-9a-f]+ in PyEval_(?:EvalFrameEx|RestoreThread)"
+                     # What the loop does without the GIL is to hand it over.
+                     r"|\A#0 +(?:0x[0-9a-f]+ in )?PyEval_EvalFrameEx"
+                     r"|\A#0 .*PyThreadState_Swap .*\n#1 +0x[0-9a-f]+ in PyEval_(?:EvalFrameEx|RestoreThread)")
 
 
 def test_state_busy_and_waiting_for_the_gil(case):
@@ -995,6 +998,18 @@ def test_state_busy_and_waiting_for_the_gil(case):
                     assert (row["State"] == "waiting for the GIL") == bool(waits), what
             for holder in holders:
                 assert holder["State"] == "running Python"
+
+
+def test_state_between_letting_go_of_the_gil_and_asking_for_it():
+    """2.7's loop hands the GIL over by itself: right after it has, it is in none of the functions of locks."""
+    interpreter = interpreters.named("2.7-pyenv")
+    released = 'tbreak PyThread_release_lock if lock == interpreter_lock && $_caller_is("PyEval_EvalFrameEx")'
+    where = "python print('STOPPED IN', gdb.selected_frame().name(), gdb.selected_thread().num)"
+    with target.Target(interpreter, STATES, "sleep", ["busy"]) as states:
+        answers = gdbrun.run([released, "continue", "finish", where, "py-threads"], interpreter, pid=states.pid)
+    number = re.search(r"STOPPED IN PyEval_EvalFrameEx (\d+)", answers[3].text).group(1)
+    row, = (row for row in table(answers[4].text) if row["GDB"] == number)
+    assert (row["State"], row["GIL"]) == ("waiting for the GIL", "")
 
 
 def test_state_collecting_garbage(case):

@@ -103,17 +103,20 @@ fn guess_function(objects: &Objects, stack: &Stack, native: &[NativeFrame]) -> O
 }
 
 impl Objects {
-    /// Whether a thread of 2.7 waits for the GIL: it is in `PyThread_acquire_lock`, called by what
-    /// takes the GIL. The GIL is an ordinary lock there, so its caller tells; CPython's own script
-    /// took every lock for the GIL.
+    /// Whether a thread of 2.7 that does not hold the GIL waits for it: it is in
+    /// `PyThread_acquire_lock`, called by what takes the GIL. The GIL is an ordinary lock there, so its
+    /// caller tells; CPython's own script took every lock for the GIL.
+    ///
+    /// Between letting go of the GIL and asking for it again, a busy thread is in one of the other
+    /// functions that hand it over, or in the evaluation loop itself (2.7's ceval.c, "Give another
+    /// thread a chance").
     pub fn waits_for_gil_lock(&self, native: &[NativeFrame]) -> bool {
         let image = &self.located.image;
         let start = |name: &str| image.symbol(name).map(|a| a.0);
-        // Between letting go of it and asking for it again, a busy thread is in the other function.
-        let locks = [start("PyThread_acquire_lock"), start("PyThread_release_lock")];
-        let in_lock = |n: &NativeFrame| n.function.is_some() && locks.contains(&n.function);
-        let Some(at) = native.iter().position(in_lock) else { return false };
-        let Some(caller) = native.get(at + 1).and_then(|n| n.function) else { return false };
+        let steps = ["PyThread_acquire_lock", "PyThread_release_lock", "PyThreadState_Swap"].map(start);
+        let in_step = |n: &NativeFrame| n.function.is_some() && steps.contains(&n.function);
+        let caller = native.iter().position(in_step).map_or(0, |at| at + 1);
+        let Some(caller) = native.get(caller).and_then(|n| n.function) else { return false };
         let takers = [start("PyEval_RestoreThread"), start("PyEval_AcquireThread")];
         takers.contains(&Some(caller)) || image.symbols_where(is_eval_symbol).contains(&Addr(caller))
     }
