@@ -11,7 +11,8 @@
 use super::Census;
 use super::holders::{Holder, holder};
 use super::index::Index;
-use super::scan::{Reader, Scanned};
+use super::reader::{Reader, Share};
+use super::scan::Scanned;
 use super::sizes::Sizes;
 use super::tables::Places;
 use super::types::Info;
@@ -20,8 +21,7 @@ use crate::error::Result;
 use crate::layout::{Fields, Rules, Slot};
 use crate::objects::Objects;
 use crate::process::Source;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::AtomicU64;
 
 /// Is told of every object and every reference, by several threads.
 pub trait Visitor: Sync {
@@ -196,36 +196,26 @@ impl<'a> Edges<'a> {
         let reader = bulk.as_deref().map_or(Reader::Single(&**memory), Reader::Shared);
         let budget = budget(&memory.populated());
         let (windows, loose) = (self.census.scanned.windows.len(), self.census.scanned.loose.len());
-        let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let left: Mutex<Left> = Mutex::default();
-        let work = |source: &dyn Source, go_on: &dyn Fn() -> bool| {
+        let work = |source: &dyn Source, share: &Share<'_>| {
             let mut walker = Walker::new(&self.ways, visitor, source, &budget);
-            let go_on = || {
-                if !go_on() {
-                    stop.store(true, Ordering::Relaxed);
-                }
-                !stop.load(Ordering::Relaxed)
-            };
-            while go_on() {
-                let unit = next.fetch_add(1, Ordering::Relaxed);
+            while let Some(unit) = share.next() {
                 if let Some(window) = self.census.scanned.windows.get(unit) {
                     walker.window(window, self.index.first_of(unit));
-                } else if (unit - windows) * LOOSE < loose {
+                } else {
                     let Scanned { loose, statics, .. } = &self.census.scanned;
                     walker.loose(loose, (unit - windows) * LOOSE, self.index.first_loose(), statics);
-                } else {
-                    break;
                 }
                 if walker.is_full() {
-                    walker.rest(&go_on);
+                    walker.rest(&|| share.goes_on());
                 }
             }
-            walker.rest(&go_on);
-            left.lock().unwrap_or_else(PoisonError::into_inner).add(walker.into_left());
+            walker.rest(&|| share.goes_on());
+            walker.into_left()
         };
-        reader.each(&work, &|| memory.poll().is_ok());
+        let made = reader.share(windows + loose.div_ceil(LOOSE), &work, &|| memory.poll().is_ok());
         memory.poll()?;
-        let left = left.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut left = Left::default();
+        made.parts.into_iter().for_each(|more| left.add(more));
         let walker = Walker::new(&self.ways, visitor, reader.source(), &budget);
         let missing = walker.finish(left, &|| memory.poll().is_ok());
         memory.poll()?;

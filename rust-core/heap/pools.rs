@@ -2,7 +2,7 @@
 //!
 //! In free-threaded builds they are the pages of mimalloc, which [`super::segments`] finds.
 
-use super::reader::Reader;
+use super::reader::{Reader, Share};
 use super::segments::Segments;
 use crate::allocators::mimalloc::Page;
 use crate::allocators::pymalloc;
@@ -10,8 +10,6 @@ use crate::bytes::uint;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::process::Source;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 /// Where a header has the number of the pool's arena (`arenaindex`).
 const ARENA_INDEX: usize = 32;
@@ -190,34 +188,28 @@ fn headers(
         (0..*count).step_by(BATCH as usize).map(batch)
     });
     let batches: Vec<(u64, u64)> = batches.collect();
-    let next = AtomicUsize::new(0);
-    let found: Mutex<Vec<(usize, Vec<_>)>> = Mutex::default();
-    let stop = AtomicBool::new(false);
-    let work = |source: &dyn Source, go_on: &dyn Fn() -> bool| {
+    let work = |source: &dyn Source, share: &Share<'_>| {
         let mut bytes = vec![0u8; BATCH as usize * pymalloc::OVERHEAD];
         let mut addresses = Vec::with_capacity(BATCH as usize);
-        while !stop.load(Ordering::Relaxed) {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some((first, count)) = batches.get(number).filter(|_| go_on()) else { break };
+        let mut found = Vec::new();
+        while let Some(number) = share.next() {
+            let Some((first, count)) = batches.get(number) else { break };
             addresses.clear();
             addresses.extend((0..*count).map(|i| first + i * size as u64));
             let bytes = &mut bytes[..addresses.len() * pymalloc::OVERHEAD];
             source.gather(&addresses, pymalloc::OVERHEAD, bytes);
             let headers = addresses.iter().zip(bytes.chunks_exact(pymalloc::OVERHEAD));
-            let headers = headers.filter_map(|(place, bytes)| Some((*place, Header::new(bytes, size)?))).collect();
-            found.lock().unwrap_or_else(PoisonError::into_inner).push((number, headers));
+            let headers = headers.filter_map(|(place, bytes)| Some((*place, Header::new(bytes, size)?)));
+            found.push((number, headers.collect::<Vec<_>>()));
         }
+        found
     };
-    reader.each(&work, &|| {
-        let goes_on = go_on().is_ok();
-        stop.fetch_or(!goes_on, Ordering::Relaxed);
-        goes_on
-    });
-    if stop.into_inner() {
+    let made = reader.share(batches.len(), &work, &|| go_on().is_ok());
+    if made.stopped {
         go_on()?;
         return Err(Error::Interrupted);
     }
-    let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut found = made.parts.concat();
     found.sort_unstable_by_key(|(number, _)| *number);
     Ok(found.into_iter().flat_map(|(_, headers)| headers).collect())
 }

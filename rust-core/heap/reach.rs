@@ -11,9 +11,9 @@ use super::edges::{Visitor, Ways, budget};
 use super::groups::Key;
 use super::holders::of;
 use super::pools::Pools;
-use super::reader::Reader;
+use super::reader::{Reader, Share};
 use super::roots;
-use super::scan::{Held, Plan, Scanned, Worker};
+use super::scan::{Held, Plan, Scanned, Window, Worker};
 use super::statics;
 use super::tables::Table;
 use super::types::{Local, TypeId, Types};
@@ -28,7 +28,7 @@ use crate::runtime::{Runtime, gc};
 use crate::stack::walk;
 use std::cell::RefCell;
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
 
 /// Libraries that take the place of glibc's malloc, and C libraries with another one, by how their files' names begin.
@@ -316,17 +316,15 @@ impl Pass<'_> {
         scanned: &mut Scanned,
     ) -> Result<(Met, Left)> {
         let memory = &objects.memory;
-        let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let results: Mutex<Vec<_>> = Mutex::default();
         let statics = &scanned.statics[..];
         let windows = if round.pools { &scanned.windows[..] } else { &[] };
-        let work = |source: &dyn Source, go_on: &dyn Fn() -> bool| {
-            let go_on = || {
-                if !go_on() {
-                    stop.store(true, Ordering::Relaxed);
-                }
-                !stop.load(Ordering::Relaxed)
-            };
+        let mut pieces = vec![Piece::Tables; usize::from(!round.tables.is_empty())];
+        pieces.extend(windows.iter().map(Piece::Window));
+        pieces.extend((0..round.counted.len()).step_by(LOOSE).map(Piece::Counted));
+        pieces.extend(round.listed.chunks(UNIT).map(Piece::Listed));
+        pieces.extend(round.referenced.chunks(UNIT).map(Piece::Referenced));
+        let work = |source: &dyn Source, share: &Share<'_>| {
+            let go_on = || share.goes_on();
             let claims = Claims::new(self.known.pools, &self.area);
             let mut one = Follower {
                 pass: self,
@@ -335,28 +333,13 @@ impl Pass<'_> {
                 buffer: vec![0; RUN],
                 met: Met::default(),
             };
-            while go_on() {
-                let mut unit = next.fetch_add(1, Ordering::Relaxed);
-                let mut within = |count: usize| {
-                    let here = unit < count;
-                    if !here {
-                        unit -= count;
-                    }
-                    here.then_some(unit)
-                };
-                if let Some(i) = within(usize::from(!round.tables.is_empty())) {
-                    debug_assert_eq!(i, 0);
-                    one.walker.add(round.tables.iter().copied());
-                } else if let Some(i) = within(windows.len()) {
-                    one.walker.window(&windows[i], 0);
-                } else if let Some(i) = within(round.counted.len().div_ceil(LOOSE)) {
-                    one.walker.loose(&round.counted, i * LOOSE, 0, statics);
-                } else if let Some(i) = within(round.listed.len().div_ceil(UNIT)) {
-                    one.look(round.listed.chunks(UNIT).nth(i).unwrap_or(&[]), true, &go_on);
-                } else if let Some(i) = within(round.referenced.len().div_ceil(UNIT)) {
-                    one.look(round.referenced.chunks(UNIT).nth(i).unwrap_or(&[]), false, &go_on);
-                } else {
-                    break;
+            while let Some(piece) = share.next().and_then(|number| pieces.get(number)) {
+                match *piece {
+                    Piece::Tables => one.walker.add(round.tables.iter().copied()),
+                    Piece::Window(window) => one.walker.window(window, 0),
+                    Piece::Counted(first) => one.walker.loose(&round.counted, first, 0, statics),
+                    Piece::Listed(listed) => one.look(listed, true, &go_on),
+                    Piece::Referenced(referenced) => one.look(referenced, false, &go_on),
                 }
                 if one.walker.is_full() {
                     one.walker.rest(&go_on);
@@ -374,13 +357,12 @@ impl Pass<'_> {
                 one.look_at(found, &go_on);
             }
             let Follower { worker, walker, met, .. } = one;
-            let result = (worker.finish(&go_on), walker.into_left(), met);
-            results.lock().unwrap_or_else(PoisonError::into_inner).push(result);
+            (worker.finish(&go_on), walker.into_left(), met)
         };
-        reader.each(&work, &|| memory.poll().is_ok());
+        let made = reader.share(pieces.len(), &work, &|| memory.poll().is_ok());
         memory.poll()?;
         let (mut met, mut left) = (Met::default(), Left::default());
-        for (part, more, one) in results.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        for (part, more, one) in made.parts {
             scanned.add(part);
             left.add(more);
             met.later.extend(one.later);
@@ -394,6 +376,18 @@ impl Pass<'_> {
         let Known { pools, types, plan, key, memory, .. } = &self.known;
         Worker::new((pools, plan), *key, Local::new(types, pools, source), source, *memory)
     }
+}
+
+/// What one thread looks at in one go.
+#[derive(Clone, Copy)]
+enum Piece<'a> {
+    /// The tables that are left of the round before.
+    Tables,
+    Window(&'a Window),
+    /// So many of the counted ones, from this one on.
+    Counted(usize),
+    Listed(&'a [u64]),
+    Referenced(&'a [u64]),
 }
 
 /// One thread of a round.

@@ -1,5 +1,6 @@
 //! The target's memory for passes over all objects: by several threads, where these can share it.
 
+pub(super) use crate::process::workers::{Made, Share};
 use crate::process::{Source, workers};
 
 /// The target's memory for a scan: shared by threads, or the calling thread's alone.
@@ -10,8 +11,8 @@ pub enum Reader<'a> {
     Single(&'a dyn Source),
 }
 
-/// What one thread does, with its own view of the memory, and whether to go on.
-pub(super) type Work<'a> = dyn Fn(&dyn Source, &dyn Fn() -> bool) + Sync + 'a;
+/// What one thread does, with its own view of the memory, and what it gives.
+pub(super) type Work<'a, T> = dyn Fn(&dyn Source, &Share<'_>) -> T + Sync + 'a;
 
 impl Reader<'_> {
     /// As a source for the calling thread.
@@ -22,14 +23,11 @@ impl Reader<'_> {
         }
     }
 
-    /// Runs `work` on as many threads as can share the memory. `go_on` is that of the calling thread.
-    pub(super) fn each(&self, work: &Work<'_>, go_on: &dyn Fn() -> bool) {
+    /// Does work of so many pieces on as many threads as can share the memory. `go_on` is asked on the calling thread.
+    pub(super) fn share<T: Send>(&self, pieces: usize, work: &Work<'_, T>, go_on: &dyn Fn() -> bool) -> Made<T> {
         match self {
-            Reader::Single(source) => work(*source, go_on),
-            Reader::Shared(bulk) => {
-                // `go_on` belongs to the host: no other thread may call it. The calling thread works too.
-                workers::run(workers::count(), &|| work(*bulk, go_on), &|| work(*bulk, &|| true));
-            }
+            Reader::Single(source) => workers::alone(pieces, &|share| work(*source, share), go_on),
+            Reader::Shared(bulk) => workers::share(pieces, &|share| work(*bulk, share), go_on),
         }
     }
 }

@@ -12,6 +12,7 @@ use super::owners::{Owner, Record};
 pub use super::plan::Plan;
 use super::pools::{Pools, read_pools};
 pub use super::reader::Reader;
+use super::reader::Share;
 use super::sizes::{HEAD, Pending};
 use super::statics;
 use super::types::{Local, TypeId, Types};
@@ -25,15 +26,16 @@ use crate::process::Source;
 use crate::process::progress::Progress;
 pub(super) use found::Part;
 pub use found::Scanned;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Bytes that are read at a time.
 pub(super) const WINDOW: u64 = 1 << 20;
 
 /// Places of pending sizes that are read at a time.
 const BATCH: usize = 4096;
+
+/// The pieces of a scan: the chunks, which take the longest, then the static data, then the pools.
+const CHUNKS: usize = 0;
+const FIRST_UNIT: usize = 2;
 
 /// Scans all pools, and malloc's chunks, of a process that has `memory` bytes in all. With a `key`, objects are counted
 /// by it, and whose dicts are is not looked at. `go_on` is asked on the calling thread; objects are counted in
@@ -48,46 +50,34 @@ pub fn scan(
     go_on: &dyn Fn() -> bool,
 ) -> Scanned {
     let units = units(&pools.addresses, plan.pool as u64);
-    let next = AtomicUsize::new(0);
-    let stop = AtomicBool::new(false);
-    let (chunks_taken, statics_taken) = (AtomicBool::new(false), AtomicBool::new(false));
-    let results: Mutex<Vec<Part>> = Mutex::default();
-    let work = |source: &dyn Source, go_on: &dyn Fn() -> bool| {
+    let work = |source: &dyn Source, share: &Share<'_>| {
+        let go_on = || share.goes_on();
         let mut worker = Worker::new((pools, plan), key, Local::new(types, pools, source), source, memory);
-        // One that is told to stop stops all.
-        let go_on = || {
-            if !go_on() {
-                stop.store(true, Ordering::Relaxed);
+        let mut parts = Vec::new();
+        while let Some(piece) = share.next() {
+            match piece.checked_sub(FIRST_UNIT).and_then(|number| units.get(number)) {
+                Some(unit) => {
+                    let found = worker.window(*unit);
+                    progress.add_objects(found as u64);
+                }
+                None if piece == CHUNKS => match &pools.segments {
+                    Some(segments) => worker.large(&segments.large, &go_on),
+                    None => worker.chunks(places, &go_on),
+                },
+                None => {
+                    let data = statics::Data::read(static_places, source);
+                    let mut worker = Worker::new((pools, plan), key, Local::new(types, pools, &data), &data, memory);
+                    worker.statics(static_places, &data, types);
+                    parts.push(worker.finish(&go_on));
+                }
             }
-            !stop.load(Ordering::Relaxed)
-        };
-        if !chunks_taken.swap(true, Ordering::Relaxed) {
-            match &pools.segments {
-                Some(segments) => worker.large(&segments.large, &go_on),
-                None => worker.chunks(places, &go_on),
-            }
         }
-        if !statics_taken.swap(true, Ordering::Relaxed) {
-            let data = statics::Data::read(static_places, source);
-            let mut worker = Worker::new((pools, plan), key, Local::new(types, pools, &data), &data, memory);
-            worker.statics(static_places, &data, types);
-            let part = worker.finish(&go_on);
-            results.lock().unwrap_or_else(PoisonError::into_inner).push(part);
-        }
-        while go_on() {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(unit) = units.get(number) else { break };
-            let found = worker.window(*unit);
-            progress.add_objects(found as u64);
-        }
-        let part = worker.finish(&go_on);
-        results.lock().unwrap_or_else(PoisonError::into_inner).push(part);
+        parts.push(worker.finish(&go_on));
+        parts
     };
-    source.each(&work, go_on);
-    let mut scanned = Scanned { interrupted: stop.into_inner(), ..Scanned::default() };
-    for part in results.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        scanned.add(part);
-    }
+    let made = source.share(FIRST_UNIT + units.len(), &work, go_on);
+    let mut scanned = Scanned { interrupted: made.stopped, ..Scanned::default() };
+    made.parts.into_iter().flatten().for_each(|part| scanned.add(part));
     if let Some(segments) = &pools.segments {
         scanned.troubles.add(&segments.troubles);
     }

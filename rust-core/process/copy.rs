@@ -10,7 +10,6 @@ use crate::bytes::Addr;
 use crate::error::{Error, FaultCause, Result};
 use memmap2::MmapMut;
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 const PAGE: u64 = 4096;
@@ -121,29 +120,25 @@ fn copy(source: &dyn Bulk, ranges: &[(u64, u64)], map: &mut [u8], poll: &dyn Fn(
         pieces.extend(addresses.zip(mine.chunks_mut(PIECE)).map(|(addr, part)| Mutex::new((addr, part))));
         rest = after;
     }
-    let (next, stop, gaps) = (AtomicUsize::new(0), AtomicBool::new(false), Mutex::new(Vec::new()));
-    let one = || {
-        let piece = pieces.get(next.fetch_add(1, Ordering::Relaxed)).filter(|_| !stop.load(Ordering::Relaxed));
-        let Some(mut piece) = piece.and_then(|piece| piece.lock().ok()) else { return false };
-        let (addr, part) = &mut *piece;
-        let missing = fill(source, *addr, part);
-        if let Ok(mut gaps) = gaps.lock() {
-            gaps.extend(missing);
+    let work = |share: &workers::Share<'_>| {
+        let mut gaps = Vec::new();
+        while let Some(piece) = share.next().and_then(|number| pieces.get(number)) {
+            let Ok(mut piece) = piece.lock() else { continue };
+            let (addr, part) = &mut *piece;
+            gaps.extend(fill(source, *addr, part));
         }
-        true
+        gaps
     };
     let result = std::cell::Cell::new(Ok(()));
-    let here = || {
-        while one() {
-            if let Err(e) = poll() {
-                stop.store(true, Ordering::Relaxed);
-                result.set(Err(e));
-            }
-        }
+    let go_on = || {
+        let polled = poll();
+        let goes_on = polled.is_ok();
+        result.set(polled);
+        goes_on
     };
-    workers::run(workers::count(), &here, &|| while one() {});
+    let made = workers::share(pieces.len(), &work, &go_on);
     result.into_inner()?;
-    Ok(gaps.into_inner().unwrap_or_default())
+    Ok(made.parts.concat())
 }
 
 /// Reads `part` from `addr`, a page's; returns the pages that cannot be read.

@@ -4,18 +4,88 @@
 //! its own threads; a signal that is blocked only in the new thread could come before.
 
 use nix::sys::signal::{SigSet, SigmaskHow};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Threads that are worth their start: the work is bound by the memory's bandwidth.
 const MOST: usize = 8;
 
-/// How many threads [`run`] should use here.
-pub fn count() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).min(MOST)
+/// One thread's part in work of many pieces: each takes the next piece that none has taken.
+pub struct Share<'a> {
+    pieces: usize,
+    next: &'a AtomicUsize,
+    stopped: &'a AtomicBool,
+    go_on: &'a dyn Fn() -> bool,
+}
+
+impl Share<'_> {
+    /// The number of the next piece. None when all are taken, or the work is to stop.
+    pub fn next(&self) -> Option<usize> {
+        let piece = self.goes_on().then(|| self.next.fetch_add(1, Ordering::Relaxed));
+        piece.filter(|piece| *piece < self.pieces)
+    }
+
+    /// Whether to go on. A thread that is told to stop stops all.
+    pub fn goes_on(&self) -> bool {
+        if !(self.go_on)() {
+            self.stopped.store(true, Ordering::Relaxed);
+        }
+        !self.stopped.load(Ordering::Relaxed)
+    }
+}
+
+/// What was made of the pieces, one for each thread that took part.
+#[derive(Debug)]
+pub struct Made<T> {
+    /// In no order.
+    pub parts: Vec<T>,
+    /// Not all pieces were taken.
+    pub stopped: bool,
+}
+
+struct Pieces<T> {
+    count: usize,
+    next: AtomicUsize,
+    stopped: AtomicBool,
+    parts: Mutex<Vec<T>>,
+}
+
+impl<T> Pieces<T> {
+    fn new(count: usize) -> Pieces<T> {
+        Pieces { count, next: AtomicUsize::new(0), stopped: AtomicBool::new(false), parts: Mutex::default() }
+    }
+
+    fn work(&self, work: &dyn Fn(&Share<'_>) -> T, go_on: &dyn Fn() -> bool) {
+        let part = work(&Share { pieces: self.count, next: &self.next, stopped: &self.stopped, go_on });
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner).push(part);
+    }
+
+    fn made(self) -> Made<T> {
+        let parts = self.parts.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Made { parts, stopped: self.stopped.into_inner() }
+    }
+}
+
+/// Does work of so many pieces on all processors, the calling thread's among them.
+///
+/// `go_on` belongs to the host and is called on the calling thread only.
+pub fn share<T: Send>(count: usize, work: &(dyn Fn(&Share<'_>) -> T + Sync), go_on: &dyn Fn() -> bool) -> Made<T> {
+    let pieces = Pieces::new(count);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST);
+    run(threads, &|| pieces.work(work, go_on), &|| pieces.work(work, &|| true));
+    pieces.made()
+}
+
+/// Does work of so many pieces on the calling thread alone.
+pub fn alone<T>(count: usize, work: &dyn Fn(&Share<'_>) -> T, go_on: &dyn Fn() -> bool) -> Made<T> {
+    let pieces = Pieces::new(count);
+    pieces.work(work, go_on);
+    pieces.made()
 }
 
 /// Calls `here` on this thread and `others` on `threads - 1` new ones, and waits for all. Where no more
 /// threads can be had, fewer do the work.
-pub fn run(threads: usize, here: &dyn Fn(), others: &(dyn Fn() + Sync)) {
+fn run(threads: usize, here: &dyn Fn(), others: &(dyn Fn() + Sync)) {
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK);
     std::thread::scope(|scope| {
         for _ in 1..threads {
@@ -35,7 +105,6 @@ pub fn run(threads: usize, here: &dyn Fn(), others: &(dyn Fn() + Sync)) {
 mod tests {
     use super::*;
     use nix::sys::signal::Signal;
-    use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
     fn only_the_caller_takes_signals() {
@@ -49,5 +118,36 @@ mod tests {
         run(4, &look, &look);
         assert_eq!((calls.into_inner(), blocked.into_inner()), (4, 3));
         assert_eq!(SigSet::thread_get_mask().unwrap(), before);
+    }
+
+    fn taken(share: &Share<'_>) -> Vec<usize> {
+        std::iter::from_fn(|| share.next()).collect()
+    }
+
+    #[test]
+    fn each_piece_is_taken_once() {
+        for made in [share(1000, &taken, &|| true), alone(1000, &taken, &|| true)] {
+            let mut all = made.parts.concat();
+            all.sort_unstable();
+            assert_eq!(all, (0..1000).collect::<Vec<_>>());
+            assert!(!made.stopped);
+        }
+    }
+
+    /// The calling thread goes on until a piece was taken; the others would never end.
+    #[test]
+    fn one_that_is_told_to_stop_stops_all() {
+        let next = AtomicUsize::new(0);
+        let work = |share: &Share<'_>| {
+            let mut count = 0;
+            while share.next().is_some() {
+                next.fetch_add(1, Ordering::Relaxed);
+                count += 1;
+            }
+            count
+        };
+        let made = share(usize::MAX, &work, &|| next.load(Ordering::Relaxed) == 0);
+        assert!(made.stopped);
+        assert_eq!(made.parts.iter().sum::<usize>(), next.into_inner());
     }
 }
