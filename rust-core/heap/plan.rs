@@ -3,7 +3,7 @@
 use super::sizes::Sizes;
 use crate::allocators::mimalloc::Purpose;
 use crate::bytes::word;
-use crate::layout::{Fields, RefCount, Rules};
+use crate::layout::{Fields, Living, RefCount, Rules};
 
 /// What the scan has to know of this build.
 #[derive(Debug, Clone)]
@@ -12,7 +12,7 @@ pub struct Plan {
     pub sizes: Sizes,
     pub(super) ob_type: usize,
     refcount: RefCount,
-    alive: Option<(u64, u64)>,
+    living: Living,
     pub(super) gc_head: usize,
     pub(super) python2: bool,
     /// Where in a block an object can begin.
@@ -38,7 +38,7 @@ impl Plan {
             sizes: Sizes::new(fields, rules),
             ob_type: fields.object.ob_type.at()? as usize,
             refcount: rules.refcount,
-            alive: rules.refcount.alive_range(),
+            living: rules.refcount.living(),
             gc_head,
             python2: rules.python2,
             positions,
@@ -74,11 +74,7 @@ impl Plan {
     /// Whether the object has a reference count that a living one can have.
     #[inline]
     pub fn alive(&self, object: &[u8]) -> bool {
-        // As `is_alive`, without a jump by version: this is asked of every block.
-        match self.alive {
-            Some((bits, values)) => (self.count(object) & bits).wrapping_sub(1) < values,
-            None => self.refcount.is_alive(self.count(object), self.flags(object)),
-        }
+        self.living.holds(self.count(object), || self.flags(object))
     }
 
     /// Whether the object is in the permanent generation, where that is a flag (`_PyGC_BITS_FROZEN`).

@@ -23,8 +23,8 @@ use crate::process::Cache;
 pub use fields::{Field, Fields, Origin, Slot};
 pub use native_names::{NativeName, Role};
 pub use rules::{
-    Before, CodeSize, Collector, DictKeys, Frames, GcStats, GilPlace, InstanceDict, Ints, LineTable, RefCount, Rules,
-    Text,
+    Before, CodeSize, Collector, DictKeys, Frames, GcStats, GilPlace, InstanceDict, Ints, LineTable, Living, RefCount,
+    Rules, Text,
 };
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -136,23 +136,43 @@ fn split(shared: u64, flags: u64) -> i64 {
     (flags >> 32) as i64 + (shared as i64 >> 2)
 }
 
-impl RefCount {
+/// What the words before `ob_type` of living objects can be: the test of a [`RefCount`], without a jump by version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Living {
+    /// So many values from 1 on, in these bits of the word before it.
+    Word {
+        /// The bits.
+        bits: u64,
+        /// How many values.
+        values: u64,
+    },
+    /// Two words tell together ([`RefCount::Split`]).
+    Split,
+}
+
+impl Living {
     /// Whether a living object can have this word before its `ob_type`, and `flags` before that.
     #[inline]
-    pub fn is_alive(self, word: u64, flags: u64) -> bool {
-        match self.alive_range() {
-            Some((bits, values)) => (word & bits).wrapping_sub(1) < values,
-            None => flags >> 32 == LOCAL_IMMORTAL || split(word, flags) > 0,
+    pub fn holds(self, word: u64, flags: impl FnOnce() -> u64) -> bool {
+        match self {
+            Living::Word { bits, values } => (word & bits).wrapping_sub(1) < values,
+            Living::Split => {
+                let flags = flags();
+                flags >> 32 == LOCAL_IMMORTAL || split(word, flags) > 0
+            }
         }
     }
+}
 
-    /// Where one word tells: a living object has one of so many values from 1 on in these bits of it.
-    pub fn alive_range(self) -> Option<(u64, u64)> {
+impl RefCount {
+    /// What living objects can have.
+    pub fn living(self) -> Living {
+        let word = |bits, values| Living::Word { bits, values };
         match self {
-            RefCount::Word => Some((u64::MAX, (1 << 32) - 1)),
-            RefCount::Half => Some((u64::MAX, (1 << 33) - 1)),
-            RefCount::Flagged => Some((0xffff_ffff_ffff, (1 << 32) - 1)),
-            RefCount::Split => None,
+            RefCount::Word => word(u64::MAX, (1 << 32) - 1),
+            RefCount::Half => word(u64::MAX, (1 << 33) - 1),
+            RefCount::Flagged => word(0xffff_ffff_ffff, (1 << 32) - 1),
+            RefCount::Split => Living::Split,
         }
     }
 

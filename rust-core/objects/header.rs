@@ -54,7 +54,7 @@ impl Objects {
 
     /// Whether there is a reference count at `addr` that a living object can have.
     pub fn is_alive(&self, addr: Addr) -> bool {
-        self.count(addr).is_ok_and(|(word, flags)| self.layout.rules.refcount.is_alive(word, flags))
+        self.count(addr).is_ok_and(|(word, flags)| self.layout.rules.refcount.living().holds(word, || flags))
     }
 
     /// What the garbage collector keeps of the object at `addr` of type `ty`; `None` for objects that it

@@ -3,14 +3,14 @@
 use super::attach::Attached;
 use super::find::shown;
 use super::heap::{pattern, undecoded};
-use super::partition::{each_kind, module};
+use super::partition::{Named, each_kind, module};
 use super::request::{By, Request, Response, Sort};
 use super::snapshot::origin;
 use crate::bytes::Addr;
 use crate::diag::Diagnostics;
 use crate::error::{Error, Result};
 use crate::heap::Census;
-use crate::heap::snapshot::{Origin, Snapshot, Type};
+use crate::heap::snapshot::{Head, Origin, Snapshot};
 use crate::heap::types::TypeId;
 use crate::limits;
 use crate::process::Cache;
@@ -38,62 +38,30 @@ pub fn difference(attached: &Attached, request: &Request, path: &Path) -> Result
     let stopped = attached.stopped()?;
     let census = stopped.census(objects)?;
     let start = Instant::now();
-    let mut changes = Changes::default();
     let is_wanted = |name: &str| pattern.as_ref().is_none_or(|pattern| pattern.is_match(name.as_bytes()));
-    let key = |name: &str| match options.by {
-        By::Module => module(name),
-        _ => name.to_owned(),
-    };
-    let mut now = vec![None; census.kind_numbers()];
-    let mut kinds_now = HashMap::new();
     let kinds: Vec<_> = each_kind(attached, census).filter(|named| is_wanted(named.name(options.by))).collect();
-    let rows: Vec<_> = kinds.iter().map(|named| named.row(options.by)).collect();
     let remarks = Diagnostics::default();
     remarks.extend(census.remarks());
-    remarks.extend(undecoded(rows.iter()));
-    for (named, row) in kinds.into_iter().zip(rows) {
-        let at = changes.at(key(&row.kind));
-        now[named.kind.number] = Some(at);
-        let change = &mut changes.rows[at];
-        change.count = change.count.saturating_add(row.count);
-        change.size = change.size.saturating_add(row.size);
-        let ty = Type { addr: named.kind.info.addr, name: named.type_name };
-        kinds_now.insert((ty, named.name), named.kind.number);
-    }
-    let head = &then.head;
-    let mut before = Vec::new();
-    let mut numbers = vec![None; census.kind_numbers()];
-    for (number, kind) in head.kinds.iter().enumerate() {
-        let ty = head.type_of(kind);
-        let kind_name = kind.name.as_ref().unwrap_or(&ty.name);
-        let name = if options.by == By::Kind { kind_name } else { &ty.name };
-        let at = is_wanted(name).then(|| changes.at(key(name)));
-        before.push(at);
-        if let Some(at) = at {
-            let change = &mut changes.rows[at];
-            change.count_then = change.count_then.saturating_add(kind.count);
-            change.size_then = change.size_then.saturating_add(kind.size);
-        }
-        if let Some(now) = kinds_now.get(&(ty.clone(), kind_name.clone())) {
-            numbers[*now] = Some(number);
-        }
-    }
+    remarks.extend(undecoded(kinds.iter().map(|named| (named.name(options.by), named.size_decoded))));
+    let mut changes = Changes::new(options.by, census.kind_numbers());
+    changes.count_now(&kinds);
+    changes.count_then(&then.head, &kinds, &is_wanted);
+    let Changes { mut rows, matched, .. } = changes;
     let here = origin(attached)?;
     let same_process = here.is_same(&then.head.origin);
     let limit = options.limit.unwrap_or(ROWS).min(limits::FOUND);
-    let mut new =
-        New { numbers, now, before, limit, room: limits::FOUND * 16, found: vec![Vec::new(); changes.rows.len()] };
+    let mut new = New { matched, limit, room: limits::FOUND * 16, found: vec![Vec::new(); rows.len()] };
     if same_process {
-        new.find(census, &mut then, &mut changes.rows, &objects.memory)?;
+        new.find(census, &mut then, &mut rows, &objects.memory)?;
     }
-    let mut order: Vec<usize> = (0..changes.rows.len()).collect();
-    order.sort_by(|a, b| compare(options.sort, &changes.rows[*a], &changes.rows[*b]));
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_by(|a, b| compare(options.sort, &rows[*a], &rows[*b]));
     if let Some(remark) = remark(&here, &then.head.origin, same_process) {
         remarks.add(remark, path.display().to_string());
     }
     let new_objects = shown(objects, census, &new.some(&order), request, &remarks)?;
     let Origin { pid, core, python, .. } = then.head.origin;
-    let rows: Vec<Change> = order.into_iter().map(|i| changes.rows[i].clone()).collect();
+    let rows: Vec<Change> = order.into_iter().map(|i| rows[i].clone()).collect();
     let answer = Difference {
         then: Then { file: path.display().to_string(), saved: then.head.saved, pid, core, python },
         same_process,
@@ -143,32 +111,78 @@ fn sum(mut sum: Change, row: &Change) -> Change {
     sum
 }
 
+/// The kinds of the heap beside those of the snapshot.
+struct Matched {
+    /// By the number of a kind, its number in the snapshot.
+    numbers: Vec<Option<usize>>,
+    /// By the number of a kind, the row.
+    now: Vec<Option<usize>>,
+    /// By the number of a kind in the snapshot, the row.
+    then: Vec<Option<usize>>,
+}
+
 /// Rows, and where the row of a kind is.
-#[derive(Default)]
 struct Changes {
+    by: By,
     rows: Vec<Change>,
     places: HashMap<String, usize>,
+    matched: Matched,
 }
 
 impl Changes {
-    fn at(&mut self, kind: String) -> usize {
+    fn new(by: By, numbers: usize) -> Changes {
+        let matched = Matched { numbers: vec![None; numbers], now: vec![None; numbers], then: Vec::new() };
+        Changes { by, rows: Vec::new(), places: HashMap::new(), matched }
+    }
+
+    /// The row of the kind or the type of this name.
+    fn at(&mut self, name: &str) -> usize {
+        let key = if self.by == By::Module { module(name) } else { name.to_owned() };
         let rows = &mut self.rows;
-        *self.places.entry(kind).or_insert_with_key(|kind| {
+        *self.places.entry(key).or_insert_with_key(|kind| {
             rows.push(Change { kind: kind.clone(), ..Change::default() });
             rows.len() - 1
         })
+    }
+
+    fn count_now(&mut self, kinds: &[Named<'_>]) {
+        for named in kinds {
+            let at = self.at(named.name(self.by));
+            self.matched.now[named.kind.number] = Some(at);
+            let (change, tally) = (&mut self.rows[at], &named.kind.tally);
+            change.count = change.count.saturating_add(tally.count);
+            change.size = change.size.saturating_add(tally.size);
+        }
+    }
+
+    /// Counts what the snapshot has of the kinds that are wanted, and matches its kinds with those of now.
+    fn count_then(&mut self, then: &Head, now: &[Named<'_>], is_wanted: &dyn Fn(&str) -> bool) {
+        let numbers = now.iter().map(|Named { kind, type_name, name, .. }| {
+            ((kind.info.addr, type_name.as_str(), name.as_str()), kind.number)
+        });
+        let numbers: HashMap<_, _> = numbers.collect();
+        for (number, kind) in then.kinds.iter().enumerate() {
+            let ty = then.type_of(kind);
+            let kind_name = kind.name.as_ref().unwrap_or(&ty.name);
+            let name = if self.by == By::Kind { kind_name } else { &ty.name };
+            let at = is_wanted(name).then(|| self.at(name));
+            self.matched.then.push(at);
+            if let Some(at) = at {
+                let change = &mut self.rows[at];
+                change.count_then = change.count_then.saturating_add(kind.count);
+                change.size_then = change.size_then.saturating_add(kind.size);
+            }
+            if let Some(now) = numbers.get(&(ty.addr, ty.name.as_str(), kind_name.as_str())) {
+                self.matched.numbers[*now] = Some(number);
+            }
+        }
     }
 }
 
 /// What is at addresses where nothing was, or an object of another kind: a dict's memory is often that of a dict that
 /// is gone.
 struct New {
-    /// By the number of a kind, its number in the snapshot.
-    numbers: Vec<Option<usize>>,
-    /// By the number of the kind, the row.
-    now: Vec<Option<usize>>,
-    /// By the number of the kind in the snapshot, the row.
-    before: Vec<Option<usize>>,
+    matched: Matched,
     /// How many are kept of each row.
     limit: usize,
     /// How many more are kept of all rows.
@@ -185,6 +199,7 @@ impl New {
     fn find(&mut self, census: &Census, then: &mut Snapshot, rows: &mut [Change], memory: &Cache) -> Result<()> {
         rows.iter_mut().for_each(|row| (row.new, row.gone) = (Some(0), Some(0)));
         let count = |counter: &mut Option<u64>| *counter = counter.map(|count| count + 1);
+        let Matched { numbers, now, then: before } = &self.matched;
         let mut old = then.object()?;
         for (i, (addr, id)) in census.in_order().enumerate() {
             if i % 4096 == 0 {
@@ -192,13 +207,13 @@ impl New {
             }
             let (mut known, kind) = (false, census.kind_of(addr, id));
             while let Some((at, number)) = old.filter(|(at, _)| *at <= addr.0) {
-                known = at == addr.0 && self.numbers.get(kind) == Some(&Some(number));
-                if let (Some(row), false) = (self.before[number], known) {
+                known = at == addr.0 && numbers.get(kind) == Some(&Some(number));
+                if let (Some(row), false) = (before[number], known) {
                     count(&mut rows[row].gone);
                 }
                 old = then.object()?;
             }
-            let row = self.now.get(kind).copied().flatten();
+            let row = now.get(kind).copied().flatten();
             if let (Some(row), false) = (row, known) {
                 count(&mut rows[row].new);
                 if self.found[row].len() < self.limit && self.room > 0 {
@@ -208,7 +223,7 @@ impl New {
             }
         }
         while let Some((_, number)) = old {
-            if let Some(row) = self.before[number] {
+            if let Some(row) = before[number] {
                 count(&mut rows[row].gone);
             }
             old = then.object()?;

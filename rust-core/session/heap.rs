@@ -39,7 +39,7 @@ pub fn heap(attached: &Attached, request: &Request) -> Result<Response> {
     let remarks = Diagnostics::default();
     let mut parts = parts(attached, request, &stopped, &remarks)?;
     parts.retain(|part| pattern.as_ref().is_none_or(|pattern| pattern.is_match(part.row.kind.as_bytes())));
-    let undecoded = undecoded(parts.iter().map(|part| &part.row));
+    let undecoded = undecoded(parts.iter().map(|Part { row, .. }| (row.kind.as_str(), row.size_decoded)));
     let called = |Part { row, key }: Part| Row { kind: key.unwrap_or(row.kind), ..row };
     let mut rows = merged(parts.into_iter().map(called));
     match options.sort {
@@ -77,9 +77,9 @@ fn pools(census: &Census, pool_bytes: usize) -> Vec<Pools> {
     census.usage(pool_bytes).into_iter().map(class).collect()
 }
 
-/// A remark on the kinds whose sizes are not all that `sys.getsizeof` says.
-pub(super) fn undecoded<'a>(rows: impl Iterator<Item = &'a Row>) -> Option<Diagnostic> {
-    let mut kinds: Vec<_> = rows.filter(|row| !row.size_decoded).map(|row| row.kind.as_str()).collect();
+/// A remark on those kinds, each with whether its sizes are known, whose sizes are not all that `sys.getsizeof` says.
+pub(super) fn undecoded<'a>(kinds: impl Iterator<Item = (&'a str, bool)>) -> Option<Diagnostic> {
+    let mut kinds: Vec<_> = kinds.filter(|(_, decoded)| !decoded).map(|(name, _)| name).collect();
     kinds.sort_unstable();
     kinds.dedup();
     let more = kinds.len().saturating_sub(UNDECODED);
