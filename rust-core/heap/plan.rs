@@ -77,6 +77,13 @@ impl Plan {
         self.living.holds(self.count(object), || self.flags(object))
     }
 
+    /// Whether threads count references to it, in free-threaded builds: what is static is immortal there
+    /// (`PyObject_HEAD_INIT`), and any two pointers before one to a type would do for the counts of another.
+    #[inline]
+    pub(super) fn is_counted_by_threads(&self, object: &[u8]) -> bool {
+        self.refcount == RefCount::Split && self.refcount.mortal(self.count(object), self.flags(object)).is_some()
+    }
+
     /// Whether the object is in the permanent generation, where that is a flag (`_PyGC_BITS_FROZEN`).
     #[inline]
     pub(super) fn frozen(&self, object: &[u8]) -> bool {

@@ -262,7 +262,7 @@ impl Finder<'_, '_> {
     #[inline]
     fn object(&mut self, at: u64, object: &[u8]) -> Option<Found> {
         let pointer = word(object, self.plan.type_place()).filter(|pointer| *pointer != 0)?;
-        if !self.plan.alive(object) {
+        if !self.plan.alive(object) || self.plan.is_counted_by_threads(object) {
             return None;
         }
         if !self.has_metatype(pointer) {
