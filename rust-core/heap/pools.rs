@@ -209,7 +209,7 @@ fn headers(
         go_on()?;
         return Err(Error::Interrupted);
     }
-    let mut found = made.parts.concat();
+    let mut found: Vec<_> = made.parts.into_iter().flatten().collect();
     found.sort_unstable_by_key(|(number, _)| *number);
     Ok(found.into_iter().flat_map(|(_, headers)| headers).collect())
 }
