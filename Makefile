@@ -37,9 +37,8 @@ header: build
 bench: setup build
 	$(VENV)/python benches/stacks.py
 
-# py-heap against tools that run in the process: ten minutes. Their packages are installed for this only.
-bench-heap: build
-	tools/setup.sh --bench
+# py-heap against tools that run in the process: ten minutes.
+bench-heap: setup build
 	$(VENV)/python benches/heap.py
 
 # py-heap on 1 to 50 million objects: 5 GB of memory.

@@ -75,7 +75,7 @@ class Heap:
     """A process with the heap, standing still."""
 
     def __init__(self, interpreter, units):
-        packages = CACHE / "bench" / "{}.{}".format(*interpreter.minor)
+        packages = CACHE / "peers" / "{}.{}".format(*interpreter.minor)
         environment = dict(os.environ, PYTHONHASHSEED="0", PYTHONPATH=str(packages), **interpreter.env)
         argv = [interpreter.exe, str(ROOT / "benches/bigheap.py"), str(units)]
         pipe = subprocess.PIPE
@@ -95,7 +95,7 @@ class Heap:
         self.process.stdin.flush()
         said = self.answer()
         if said.startswith("missing"):
-            print(f"{tool}: {said}: run tools/setup.sh --bench", file=sys.stderr)
+            print(f"{tool}: {said}: run tools/setup.sh", file=sys.stderr)
             return None
         return Cost(*map(float, said.split()))
 

@@ -35,6 +35,7 @@ def check(interpreter, answer, truth, exact=True):
     assert (in_frame["mortal"], in_frame["held_outside"]) == (1, 1 if interpreter.minor >= (3, 11) else 0)
     nodes = rows["__main__.Node"]
     assert (nodes["mortal"], nodes["equal"]) == (truth["nodes"], truth["nodes"])
+    assert (rows["__main__.Zone"]["mortal"], rows["__main__.Zone"]["equal"]) == (1000, 1000)
     # What C variables hold is named. What is left is what frames that run and tables of C code hold.
     assert found["mortal"] > 150_000
     assert found["equal"] + found["held_static"] >= 0.999 * found["mortal"]

@@ -70,6 +70,8 @@ def questions(scene, truth):
     found(scene, f"py-find --type Old --attr number=400003 {ALL}", [objects["old"][3]])
     found(scene, f"py-find --attr wide_33=33 {ALL}", objects["wide"])
     found(scene, f"py-find --type Node --attr nothing {ALL}", [])
+    found(scene, f"py-find --type datetime.time {ALL}", objects["times"], exact=False)
+    found(scene, f"py-find --type datetime.datetime {ALL}", objects["datetimes"], exact=False)
     found(scene, f"py-find --type str --value '/^find-me-\\d+$/' {ALL}", objects["texts"])
     wide = "unicode" if truth["python2"] else "str"
     for text, number in (

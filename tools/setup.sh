@@ -1,12 +1,12 @@
 #!/bin/bash
-# setup.sh [--all | --bench]: everything that `make test` needs, below ${PYEXT_CACHE:-PROJECT/.cache}; quick when it is done.
+# setup.sh [--all]: everything that `make test` needs, below ${PYEXT_CACHE:-PROJECT/.cache}; quick when it is done.
 #   packages      gdb, gdbserver, a C compiler, binutils, patchelf, zstd, libpython's static archive: by apt, only what is missing
 #   venv/         pytest and the tools that the tests compare with (tests/requirements.txt)
 #   targets/      CPythons and GDBs of later releases, other allocators (tools/targets.sh)
 #   made/         copies of interpreters: patched to run where they were unpacked, stripped, static, position independent
+#   peers/VERSION/   tools that run in the process (benches/requirements.txt), for pyenv's 3.11 and 3.13
 #   interpreters.json   what the tests run on, and what is missing and why (tests/rig/discover.py)
 # --all adds the debug builds, GDB 10, 2.7 and 3.9 of another distribution, and the free-threaded build.
-# --bench adds bench/VERSION: peers that run in the process (benches/requirements.txt), for pyenv's 3.11 and 3.13.
 # A required interpreter that is not to be had does not end this script: it is listed, and the tests fail on it.
 set -euo pipefail
 HERE=$(cd "$(dirname "$0")/.." && pwd)
@@ -14,11 +14,10 @@ mkdir -p "${PYEXT_CACHE:-$HERE/.cache}"
 CACHE=$(cd "${PYEXT_CACHE:-$HERE/.cache}" && pwd); export PYEXT_CACHE=$CACHE
 MADE=$CACHE/made; TARGETS=$CACHE/targets; VENV=$CACHE/venv
 mkdir -p "$MADE" "$TARGETS"
-WANTED="new gdb gdb10 malloc" BENCH=
+WANTED="new gdb gdb10 malloc" PEERS="3.11 3.13"
 case ${1:-} in
   '') ;;
   --all) WANTED="new gdb dbg gdb10 old nogil malloc" ;;
-  --bench) BENCH="3.11 3.13" ;;
   *) sed -n '2,10p' "$0"; exit 2 ;;
 esac
 say() { echo "setup: $*"; }
@@ -77,14 +76,14 @@ make_venv() {
 }
 
 # Apart from the interpreters, which others use.
-make_bench() {
+make_peers() {
   local minor exe out
-  for minor in $BENCH; do
-    out=$CACHE/bench/$minor
+  for minor in $PEERS; do
+    out=$CACHE/peers/$minor
     cmp -s "$out/.requirements" "$HERE/benches/requirements.txt" && continue
     exe=$(pyenv_versions | grep "/$minor\." | tail -1)/bin/python$minor
-    [ -x "$exe" ] || { say "bench: no CPython $minor of pyenv"; continue; }
-    say "bench: packages for $minor"
+    [ -x "$exe" ] || { say "peers: no CPython $minor of pyenv"; continue; }
+    say "peers: packages for $minor"
     rm -rf "$out"
     "$exe" -m pip -q --disable-pip-version-check install --root-user-action ignore --target "$out" -r "$HERE/benches/requirements.txt"
     cp "$HERE/benches/requirements.txt" "$out/.requirements"
@@ -191,6 +190,6 @@ patch_all
 strip_pyenv
 strip_free_threaded
 build_embedded
-make_bench
+make_peers
 pyenv_versions > "$CACHE/pyenv.txt"
 "$VENV/bin/python" "$HERE/tests/rig/discover.py" "$CACHE"

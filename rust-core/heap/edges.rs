@@ -69,6 +69,7 @@ pub(super) struct Inner {
     pub(super) ordered: (usize, usize),
     pub(super) cached_keys: Option<usize>,
     pub(super) lru_next: usize,
+    pub(super) hastzinfo: usize,
     pub(super) co_cached: Option<usize>,
     pub(super) values: (usize, usize),
     /// Where a module has the words behind its dict, and its name.
@@ -124,6 +125,8 @@ impl Inner {
                 at(&fields.deque.len).unwrap_or(or(&fields.var.ob_size)),
             ),
             ordered: (or(&fields.odict.od_first), or(&fields.dict.ma_used)),
+            // A hash lies before it.
+            hastzinfo: or(&fields.object.size) + 8,
             lru_next: or(&fields.object.size) + 8,
             cached_keys: at(&fields.heap_type.ht_cached_keys),
             co_cached: at(&fields.code.co_cached),

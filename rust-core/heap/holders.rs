@@ -40,6 +40,8 @@ pub(super) enum Shape {
     Generator,
     /// A module, which may have memory of its own (3.0 and later).
     Module,
+    /// A `datetime.time` or `datetime`, whose zone lies where the words begin, if `hastzinfo` says that it has one.
+    Zoned,
 }
 
 /// Where an object's attributes are that are in no dict.
@@ -108,6 +110,7 @@ pub(super) fn holder(objects: &Objects, info: &Info) -> Holder {
         Kind::Type => Shape::Type,
         Kind::Code => Shape::Code,
         Kind::Module if fields.module.md_name.exists() => Shape::Module,
+        Kind::Time | Kind::DateTime => Shape::Zoned,
         _ if objects.c_name(&ty) == "functools._lru_cache_wrapper" => Shape::LruCache,
         Kind::Frame if rules.frames == Frames::Objects => Shape::Frame,
         Kind::Frame => Shape::FrameObject,
@@ -117,6 +120,10 @@ pub(super) fn holder(objects: &Objects, info: &Info) -> Holder {
     let basicsize = usize::try_from(info.basicsize).unwrap_or(0);
     holder.words = (header, basicsize);
     holder.items = info.itemsize == 8;
+    if holder.shape == Shape::Zoned {
+        let of = objects.struct_size(ty.kind).and_then(|size| usize::try_from(size).ok());
+        holder.words.0 = of.unwrap_or(basicsize);
+    }
     if ty.kind == Kind::Generator && at(&fields.generator.gi_code) == Some(header + 16) {
         // gi_running, a char and nothing (3.9 and older).
         holder.borrowed.push(header + 8);
@@ -124,7 +131,8 @@ pub(super) fn holder(objects: &Objects, info: &Info) -> Holder {
     inside(&mut holder, fields, rules.keys == DictKeys::OpenTable);
     if let Some(state) = at(&fields.generator.gi_frame_state).filter(|_| ty.tp_name == "generator") {
         // gi_origin_or_finalizer before four chars, which is set in coroutines and asynchronous generators only.
-        holder.borrowed.push(state.saturating_sub(3 + 8));
+        // Of the chars a generator sets the last only: with a heap below 4 GiB the word can look like an address.
+        holder.borrowed.extend([state.saturating_sub(3 + 8), state / 8 * 8]);
     }
     for known in objects.bases(&ty) {
         let name = objects.c_name(&known);

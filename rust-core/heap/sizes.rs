@@ -323,7 +323,7 @@ impl Sizes {
     #[inline]
     pub fn least(&self, info: &Info) -> u64 {
         // Strings are shorter than their type says: what it counts lies behind short ones.
-        if info.rule == Rule::Str { self.strings[0] } else { info.basicsize }
+        if info.rule == Rule::Str { self.strings[0] } else { info.least }
     }
 
     /// The size of the object at `addr` of a type with this `info` and the number `id`, as far as the object

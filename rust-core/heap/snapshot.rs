@@ -334,6 +334,7 @@ mod tests {
             flags: 0,
             basicsize: 16,
             itemsize: 0,
+            least: 16,
             before,
             rule: Rule::Fixed,
             sized_as: None,

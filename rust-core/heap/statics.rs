@@ -271,9 +271,16 @@ impl Finder<'_, '_> {
         let id = self.local.get(pointer)?;
         let info = *self.local.info(id)?;
         let (length, sure, value) = self.kind(at, object, &info)?;
-        (length >= self.plan.type_place() as u64 + 8 && length <= object.len() as u64)
-            .then_some(Found { at, end: at + length, id, sure: sure || self.is_immortal(object, &info), value })
-            .filter(|found| found.sure || !self.is_low(at, object))
+        // A heap can lie where the count of 3.11's static objects would be an address.
+        let (is_immortal, is_low) = (self.is_immortal(object, &info), self.is_low(at, object));
+        let fits = length >= self.plan.type_place() as u64 + 8 && length <= object.len() as u64;
+        (fits && (sure || is_immortal || !is_low)).then_some(Found {
+            at,
+            end: at + length,
+            id,
+            sure: sure || is_immortal && !is_low,
+            value,
+        })
     }
 
     /// Whether what is at `pointer` can be a type: if it is static too, its own type has to be one of the few that

@@ -7,7 +7,7 @@
 use super::owners::DictAt;
 use super::pools::Pools;
 use super::sizes::Rule;
-use crate::layout::own_sizes::{OwnSize, Start};
+use crate::layout::own_sizes::{OwnSize, Start, ZONED};
 use crate::layout::{Fields, Rules};
 use crate::limits;
 use crate::objects::flag;
@@ -17,6 +17,9 @@ use std::sync::{Mutex, PoisonError};
 
 /// Steps from a type over its metaclasses to `type`.
 const METACLASSES: usize = 4;
+
+/// Bytes of a name that are looked at: more than any has that is known.
+const NAME: usize = 48;
 
 /// Number of a type among those that a scan met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,6 +50,8 @@ pub struct Info {
     pub basicsize: u64,
     /// `tp_itemsize`.
     pub itemsize: u64,
+    /// Bytes that an object has at least, of what `basicsize` counts.
+    pub least: u64,
     /// Bytes between the start of a block and the object in it.
     pub before: u32,
     /// How the size of an object is found.
@@ -221,7 +226,8 @@ impl Types {
             }
         };
         let (before, is_dict) = (before as u32, addr == self.dict);
-        Some(Info { addr, flags, basicsize, itemsize, before, rule, sized_as, flags_at, dict, is_dict })
+        let least = basicsize - if self.is_zoned(addr, basicsize, source) { 8 } else { 0 };
+        Some(Info { addr, flags, basicsize, itemsize, least, before, rule, sized_as, flags_at, dict, is_dict })
     }
 
     /// The rule of the first type with one that this one is or comes from, and that type.
@@ -245,18 +251,37 @@ impl Types {
     /// What is known of the type at `addr` as one of an extension module: it has the name, the size that the
     /// name promises, and is no class of Python that somebody called so.
     fn extension(&self, addr: u64, source: &dyn Source) -> Option<&'static OwnSize> {
-        let word = |offset: u64| Self::word(source, addr.wrapping_add(offset));
-        let (name, size) = (word(self.places.name)?, word(self.places.basicsize)?);
-        let mut text = [0; 48];
-        let have = source.read_some(name, &mut text);
-        let text = text[..have].split(|byte| *byte == 0).next()?;
+        let size = Self::word(source, addr.wrapping_add(self.places.basicsize))?;
+        let mut text = [0; NAME];
+        let name = self.name(addr, source, &mut text)?;
         let start = |own: &OwnSize| self.places.starts[usize::from(own.start == Start::HeapType)];
-        let fits = |own: &&OwnSize| own.name.as_bytes() == text && start(own) + u64::from(own.size) == size;
-        let found = self.rules.own_sizes.each().find(fits)?;
-        // A class of Python has its name from the text of its `ht_name`; one in C has a name of its own.
-        let heap = word(self.places.flags)? & flag::HEAPTYPE != 0;
+        let fits = |own: &&OwnSize| own.name.as_bytes() == name && start(own) + u64::from(own.size) == size;
+        self.rules.own_sizes.each().find(fits).filter(|_| self.is_written_in_c(addr, source))
+    }
+
+    /// Whether objects of the type at `addr` can be without their last field ([`ZONED`]).
+    fn is_zoned(&self, addr: u64, size: u64, source: &dyn Source) -> bool {
+        let mut text = [0; NAME];
+        let fits = |(name, bytes): &(&str, u16), text: &[u8]| {
+            name.as_bytes() == text && self.header + u64::from(*bytes) == size
+        };
+        self.name(addr, source, &mut text).is_some_and(|name| ZONED.iter().any(|one| fits(one, name)))
+            && self.is_written_in_c(addr, source)
+    }
+
+    /// `tp_name` of the type at `addr`, cut if it is long.
+    fn name<'t>(&self, addr: u64, source: &dyn Source, text: &'t mut [u8; NAME]) -> Option<&'t [u8]> {
+        let name = Self::word(source, addr.wrapping_add(self.places.name))?;
+        let have = source.read_some(name, text);
+        text[..have].split(|byte| *byte == 0).next()
+    }
+
+    /// A class of Python has its name from the text of its `ht_name`; one in C has a name of its own.
+    fn is_written_in_c(&self, addr: u64, source: &dyn Source) -> bool {
+        let word = |offset: u64| Self::word(source, addr.wrapping_add(offset));
+        let Some((flags, name)) = word(self.places.flags).zip(word(self.places.name)) else { return false };
         let from_text = |(at, inside): (u64, u64)| word(at).is_none_or(|of| of.wrapping_add(inside) == name);
-        (!heap || !self.places.heap_name.is_none_or(from_text)).then_some(found)
+        flags & flag::HEAPTYPE == 0 || !self.places.heap_name.is_none_or(from_text)
     }
 }
 

@@ -283,6 +283,11 @@ impl<'a, V: Visitor> Walker<'a, V> {
                     self.table(get(behind), number, What::Definition { state: get(behind + 8) });
                 }
             }
+            Shape::Zoned => {
+                if object.get(inner.hastzinfo).is_some_and(|has| *has != 0) {
+                    self.reference(number, get(holder.words.0.saturating_sub(8)));
+                }
+            }
             Shape::Frame => self.frame_object(number, addr, object),
             Shape::FrameObject => {
                 let frame = get(inner.frame.f_frame).wrapping_sub(addr) as usize;

@@ -27,6 +27,11 @@ pub(super) fn struct_size(kind: Kind, header: u64) -> Option<u64> {
 }
 
 impl Objects {
+    /// Bytes of an object of such a kind, without what a class that comes from it adds.
+    pub fn struct_size(&self, kind: Kind) -> Option<u64> {
+        struct_size(kind, self.layout.object.size.at().ok()?)
+    }
+
     fn datetime_bytes(&self, addr: Addr, count: usize) -> Result<Vec<u8>> {
         self.memory.bytes(addr + self.layout.object.size.at()? + 9, count)
     }

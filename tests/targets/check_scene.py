@@ -6,6 +6,7 @@ Python 2.7 and 3.6 to 3.15.
 import argparse
 import collections
 import ctypes
+import datetime
 import decimal
 import email.parser
 import functools
@@ -49,6 +50,13 @@ class InFrame(object):
     """Held by a variable of a frame that runs, and by nothing else."""
 
 
+class Zone(datetime.tzinfo):
+    """Held by what has a place for it; what has none is often where such a thing was."""
+
+    def utcoffset(self, _):
+        return datetime.timedelta(0)
+
+
 class Number(int):
     """Has its attributes behind its digits."""
 
@@ -61,6 +69,15 @@ def generate(n):
     b = [a]
     for i in range(n):
         yield (i, a, b)
+
+
+def times(n):
+    zones = [Zone() for _ in range(n)]
+    kept = [datetime.datetime(2026, 1, 1, tzinfo=zone) for zone in zones]
+    kept += [datetime.time(1, 2, tzinfo=zone) for zone in zones]
+    del kept[::2]
+    kept += [datetime.datetime(2026, 1, 1, 1, 1, i % 60) for i in range(n)]
+    return zones, kept, [datetime.time(1, i % 60) for i in range(n)]
 
 
 def closure(value):
@@ -118,6 +135,7 @@ def everything():
         bytearray(b"x" * 1000),
         memoryview(bytearray(b"y" * 1000)),
         slice(object(), object()),
+        times(1000),
     ]
     defaults = collections.defaultdict(list)
     for i in range(1000):

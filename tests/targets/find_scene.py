@@ -3,6 +3,7 @@
 It writes them before it stands still; nothing that was written about changes after that.
 """
 
+import datetime
 import gc
 import json
 import os
@@ -36,6 +37,10 @@ class Slotted(object):
     def __init__(self, number):
         self.number = number
         self.text = "slotted-%d" % number
+
+
+class Zone(datetime.tzinfo):
+    pass
 
 
 class Wide(object):
@@ -74,6 +79,9 @@ def build():
     made["list"] = [list(range(n)) for n in (0, 5, 200000)]
     made["functions"] = [build]
     made["classes"] = [Node, Slotted]
+    # Without a zone they have no place for one.
+    made["times"] = [datetime.time(1, i, tzinfo=zone) for i in range(30) for zone in (None, Zone())]
+    made["datetimes"] = [datetime.datetime(1987, 1, 1, 1, i, tzinfo=zone) for i in range(30) for zone in (None, Zone())]
     made["untracked"] = [tuple([fresh("untr-%d" % i)]) for i in range(2)]
     return made
 
