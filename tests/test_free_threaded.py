@@ -45,7 +45,8 @@ def compare(types, lists, truth):
 def test_threads(interpreter):
     """Pages of threads that live and of those that have ended, blocks that others gave back, objects of all sizes."""
     with target.Target(interpreter, "free_threaded_scene.py") as scene:
-        types, lists, *_, blocks = gdbrun.run([*QUESTIONS, *BLOCKS], interpreter, pid=scene.pid)
+        types, lists = gdbrun.run(QUESTIONS, interpreter, pid=scene.pid)
+        *_, blocks = gdbrun.call(BLOCKS, interpreter, scene.pid)
         compare(types, lists, scene.truth())
         used = sum(one["used"] for one in json.loads(types.text)["pools"])
         assert used == int(blocks.text.split("=")[1]) > 90_000

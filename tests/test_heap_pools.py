@@ -70,7 +70,8 @@ def compare(ours, log):
 @pytest.mark.parametrize("interpreter", MATRIX, ids=str)
 def test_live(interpreter):
     with target.Target(interpreter, "pools_scene.py") as scene:
-        answer, *_ = gdbrun.run(["py-heap --json", *CALL], interpreter, pid=scene.pid)
+        (answer,) = gdbrun.run(["py-heap --json"], interpreter, pid=scene.pid)
+        gdbrun.call(CALL, interpreter, scene.pid)
         compare(classes(answer), scene.output())
 
 
@@ -79,7 +80,7 @@ def test_gdb_core(interpreter, tmp_path):
     with target.Target(interpreter, "pools_scene.py") as scene:
         core = str(tmp_path / "core")
         gdbrun.gcore(scene.pid, core)
-        gdbrun.run(CALL, interpreter, pid=scene.pid, pyext=False)
+        gdbrun.call(CALL, interpreter, scene.pid)
         (answer,) = gdbrun.run(["py-heap --json"], interpreter, core=core)
         compare(classes(answer), scene.output())
 
@@ -89,7 +90,8 @@ def test_debug_allocator(name):
     """Its marks make every block larger. 3.6 says nothing of pools there: it takes this for another allocator."""
     interpreter = interpreters.named(name)
     with target.Target(interpreter, "pools_scene.py", env={"PYTHONMALLOC": "debug"}) as scene:
-        answer, *_ = gdbrun.run(["py-heap --json", *CALL], interpreter, pid=scene.pid)
+        (answer,) = gdbrun.run(["py-heap --json"], interpreter, pid=scene.pid)
+        gdbrun.call(CALL, interpreter, scene.pid)
         compare(classes(answer), scene.output())
 
 

@@ -148,7 +148,7 @@ def newest_gdb():
     """The newest of those that tools/targets.sh unpacked."""
     found = glob.glob(os.path.join(paths.cache(), "targets", "gdb-*", "bin", "gdb"))
     if not found:
-        raise GdbError("this GDB's cores lack the stacks of threads, and there is no newer one: run tools/setup.sh")
+        raise GdbError("what this GDB cannot do needs a newer one, and there is none: run tools/setup.sh")
     return max(found, key=lambda path: int(re.search(r"gdb-(\d+)", path).group(1)))
 
 
@@ -169,6 +169,15 @@ def switch(pid, number):
     """A command that selects the thread that was started as number `number`: GDBs do not agree on their order."""
     lwp = sorted(os.listdir(f"/proc/{pid}/task"), key=int)[number - 1]
     return f"python [thread.switch() for thread in gdb.selected_inferior().threads() if thread.ptid[1] == {lwp}]"
+
+
+def call(commands, interpreter, pid):
+    """An Answer for each of `commands`, which call functions in the process, in a GDB without our extension.
+
+    It is a newer one: GDB 13 cannot write the registers of processors with AMX ("Couldn't write extended state status:
+    Bad address"), and leaves a process behind that it has half changed.
+    """
+    return run(commands, interpreter, pid=pid, pyext=False, gdb=newest_gdb())
 
 
 def gcore(pid, path, timeout=TIMEOUT):

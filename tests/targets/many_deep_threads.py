@@ -1,12 +1,13 @@
-"""Enough to do for a command that somebody wants to interrupt: 8 threads, each 800 calls deep."""
+"""Enough to do for a command that somebody wants to interrupt: 8 threads, or $DEEP_THREADS, each 800 calls deep."""
 
+import os
 import sys
 import threading
 import time
 
 import truthlib
 
-THREADS, DEPTH = 8, 800
+THREADS, DEPTH = int(os.environ.get("DEEP_THREADS", 8)), 800
 
 
 def call(depth, park, **more):
