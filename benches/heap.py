@@ -27,9 +27,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from rig import interpreters
+from rig import interpreters, paths
 
-CACHE = pathlib.Path(os.environ.get("PYEXT_CACHE", ROOT / ".cache"))
 DEFAULT = "3.11-pyenv-stripped,3.13-pyenv-stripped"
 #: Contestants in the process, in the order in which they run: what the later ones leave behind slows the others.
 INSIDE = {
@@ -75,8 +74,8 @@ class Heap:
     """A process with the heap, standing still."""
 
     def __init__(self, interpreter, units):
-        packages = CACHE / "peers" / "{}.{}".format(*interpreter.minor)
-        environment = dict(os.environ, PYTHONHASHSEED="0", PYTHONPATH=str(packages), **interpreter.env)
+        packages = paths.peers(interpreter.minor)
+        environment = dict(os.environ, PYTHONHASHSEED="0", PYTHONPATH=packages, **interpreter.env)
         argv = [interpreter.exe, str(ROOT / "benches/bigheap.py"), str(units)]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(argv, env=environment, stdin=pipe, stdout=pipe, text=True)

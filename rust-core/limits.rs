@@ -113,8 +113,9 @@ pub const POOLS: u64 = 1 << 24;
 pub const DELAYED_BLOCKS: usize = 1 << 20;
 /// Words that a scan remembers to be no type.
 pub const SCANNED_WORDS: usize = 1 << 20;
-/// Types whose objects a scan counts. Each takes at least 1 KiB in the target.
-pub const COUNTED_TYPES: usize = 1 << 22;
+/// Types whose objects a scan counts, a power of two: their numbers share a word with an address. Each takes at least
+/// 1 KiB in the target.
+pub const COUNTED_TYPES: usize = 1 << 19;
 /// Bytes of a mapping in which objects are looked for where each read is a round trip: at 1 MB in a second, minutes.
 pub const SLOW_MAPPING: u64 = 256 << 20;
 /// Bytes of static memory that are looked through for objects.

@@ -75,3 +75,20 @@ def test_without_options_nothing_is_looked_up():
     with target.Target(interpreter, "blocks_scene.py") as process:
         (answer,) = gdbrun.run(["py-heap --json"], interpreter, pid=process.pid)
     assert {row[key] for row in json.loads(answer.text)["rows"] for key in ("tables", "lent", "native")} == {None}
+
+
+@pytest.mark.parametrize("interpreter", CORES, ids=str)
+def test_objects_that_are_named(interpreter):
+    with target.Target(interpreter, "blocks_scene.py") as process:
+        truth = process.truth()
+        kinds = sorted(set(truth["cases"]) - set(OWNERS))
+        finds = [f"py-find --type {kind} --limit 100 --json" for kind in kinds]
+        found = [json.loads(one.text)["objects"] for one in gdbrun.run(finds, interpreter, pid=process.pid)]
+        places = [one["address"] for objects in found for one in objects]
+        assert len(places) == 30 * len(kinds)
+        question = f"py-heap --json --limit 500 --allocated --native --of {','.join(places)}"
+        (answer,) = gdbrun.run([question], interpreter, pid=process.pid)
+        compare(answer, {**truth, "cases": {kind: truth["cases"][kind] for kind in kinds}, "native": {}})
+        # One that is named twice counts once.
+        (twice,) = gdbrun.run([question + "," + places[0]], interpreter, pid=process.pid)
+        assert json.loads(twice.text)["rows"] == json.loads(answer.text)["rows"]

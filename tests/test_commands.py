@@ -1173,13 +1173,15 @@ def test_interpreters_life_from_the_first_to_the_last_line(name):
 
 
 def test_as_many_characters_as_are_asked_for(case):
-    few, all_, locals_, bt, as_json, wrong = case.ask(
+    few, all_, locals_, bt, as_json, wrong, frame, up = case.ask(
         "py-print --chars 10 long_text", "py-print --chars 0 long_text", "py-locals --chars 0", "py-bt --chars 20",
-        "py-print --chars 0 --json long_text", "py-locals --chars -1", thread="values")
+        "py-print --chars 0 --json long_text", "py-locals --chars -1", "py-frame --chars 20 0", "py-up --chars 20 0",
+        thread="values")
     assert few.text.strip() == "local 'long_text' = 'xxxxxxxxx...(truncated)"
     assert all_.text.strip() == f"local 'long_text' = '{'x' * 5000}'"
     assert variables(locals_.text)["long_text"] == f"'{'x' * 5000}'"
     assert json.loads(as_json.text)["value"] == f"'{'x' * 5000}'"
     assert not json.loads(as_json.text)["truncated"]
-    assert re.search(r"park=<built-in .{10}\.\.\.\(truncated\)", bt.text), bt.text
+    for answer in (bt, frame, up):
+        assert re.search(r"park=<built-in .{10}\.\.\.\(truncated\)", answer.text), answer.text
     assert "help py-locals" in one_line(wrong.error)

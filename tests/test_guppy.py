@@ -5,7 +5,6 @@ what py-heap has in addition is of a few kinds, for reasons that the document na
 """
 
 import json
-import os
 
 import pytest
 from rig import gdbrun, interpreters, paths, target
@@ -64,20 +63,18 @@ def last_names(kind):
 
 @pytest.mark.parametrize("interpreter", MATRIX, ids=str)
 def test_kinds(interpreter):
-    packages = os.path.join(paths.cache(), "peers", "{}.{}".format(*interpreter.minor))
-    with target.Target(interpreter, "guppy_scene.py", env={"PYTHONPATH": packages}) as scene:
+    packages = {"PYTHONPATH": paths.peers(interpreter.minor)}
+    with target.Target(interpreter, "guppy_scene.py", env=packages) as scene:
         (answer,) = gdbrun.run(["py-heap --json --limit 100000"], interpreter, pid=scene.pid)
         theirs = {kind: tuple(row) for kind, row in scene.truth().items()}
     ours = {}
     for row in json.loads(answer.text)["rows"]:
-        count, size = ours.get(last_names(row["kind"]), (0, 0))
-        ours[last_names(row["kind"])] = (count + row["count"], size + row["size"])
+        kind = last_names(row["kind"])
+        count, size = ours.get(kind, (0, 0))
+        ours[kind] = (count + row["count"], size + row["size"])
     differ = {kind for kind in {*ours, *theirs} if ours.get(kind) != theirs.get(kind) and "guppy." not in kind}
-    own = {"Node", "Point", "Slot", "Words"}
-    assert {kind for kind in theirs if "__main__." in kind} == {
-        "dict of __main__.Node",
-        *("__main__." + name for name in own),
-    }
+    own = {"__main__.Node", "__main__.Point", "__main__.Slot", "__main__.Words", "dict of __main__.Node"}
+    assert {kind for kind in theirs if "__main__." in kind} == own
     assert not any("__main__." in kind for kind in differ)
     assert len(set(theirs) - differ) > 0.8 * len(theirs)
     for kind in differ:

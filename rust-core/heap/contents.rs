@@ -96,18 +96,19 @@ impl Census {
             }
         }
         let (mut at, mut have) = (0, 0);
-        for (i, (addr, id)) in self.scanned.loose.iter().enumerate() {
+        for (i, one) in self.scanned.loose.iter().enumerate() {
             if i % 1024 == 0 {
                 memory.poll()?;
             }
-            if !is_wanted(*id) {
+            let (addr, id) = (one.addr(), one.id());
+            if !is_wanted(id) {
                 continue;
             }
             let inside = |at: u64, have: usize| {
                 addr.checked_sub(at).map(|offset| offset as usize).filter(|offset| offset.saturating_add(HEAD) <= have)
             };
             if inside(at, have).is_none() {
-                (at, have) = (*addr, source.read_some(*addr, &mut buffer[..AHEAD]));
+                (at, have) = (addr, source.read_some(addr, &mut buffer[..AHEAD]));
             }
             let offset = (addr - at) as usize;
             let bytes = &buffer[offset..have.min(offset + HEAD).max(offset)];
@@ -115,7 +116,7 @@ impl Census {
                 unreadable += 1;
                 continue;
             }
-            if !tell(&Seen { addr: Addr(*addr), id: *id, bytes, pool: false })? {
+            if !tell(&Seen { addr: Addr(addr), id, bytes, pool: false })? {
                 break;
             }
         }

@@ -11,6 +11,7 @@ use crate::bytes::Addr;
 use crate::layout::borrowed::{borrowed, only};
 use crate::layout::{DictKeys, Fields, Frames, InstanceDict, Slot};
 use crate::limits;
+use crate::objects::datetime::struct_size;
 use crate::objects::{Kind, Objects, flag};
 
 /// Bytes of `f_blockstack` (`CO_MAXBLOCKS` of three ints), before `f_localsplus`: what is unused of it is not set.
@@ -40,8 +41,8 @@ pub(super) enum Shape {
     Generator,
     /// A module, which may have memory of its own (3.0 and later).
     Module,
-    /// A `datetime.time` or `datetime`, whose zone lies where the words begin, if `hastzinfo` says that it has one.
-    Zoned,
+    /// A `datetime.time` or `datetime`, which has its zone at this place, if `hastzinfo` says that it has one.
+    Zoned(usize),
 }
 
 /// Where an object's attributes are that are in no dict.
@@ -110,7 +111,10 @@ pub(super) fn holder(objects: &Objects, info: &Info) -> Holder {
         Kind::Type => Shape::Type,
         Kind::Code => Shape::Code,
         Kind::Module if fields.module.md_name.exists() => Shape::Module,
-        Kind::Time | Kind::DateTime => Shape::Zoned,
+        Kind::Time | Kind::DateTime => {
+            let end = struct_size(ty.kind, header as u64).and_then(|size| usize::try_from(size).ok());
+            Shape::Zoned(end.unwrap_or(header).saturating_sub(8))
+        }
         _ if objects.c_name(&ty) == "functools._lru_cache_wrapper" => Shape::LruCache,
         Kind::Frame if rules.frames == Frames::Objects => Shape::Frame,
         Kind::Frame => Shape::FrameObject,
@@ -120,10 +124,6 @@ pub(super) fn holder(objects: &Objects, info: &Info) -> Holder {
     let basicsize = usize::try_from(info.basicsize).unwrap_or(0);
     holder.words = (header, basicsize);
     holder.items = info.itemsize == 8;
-    if holder.shape == Shape::Zoned {
-        let of = objects.struct_size(ty.kind).and_then(|size| usize::try_from(size).ok());
-        holder.words.0 = of.unwrap_or(basicsize);
-    }
     if ty.kind == Kind::Generator && at(&fields.generator.gi_code) == Some(header + 16) {
         // gi_running, a char and nothing (3.9 and older).
         holder.borrowed.push(header + 8);
@@ -171,6 +171,8 @@ fn inside(holder: &mut Holder, fields: &Fields, open_table: bool) {
     match holder.shape {
         // A small table in it is stale when there is a larger one elsewhere.
         Shape::Set => holder.words.0 = at(&fields.set.size).unwrap_or(holder.words.1),
+        // A hash and packed numbers are before the zone.
+        Shape::Zoned(zone) => holder.words.0 = zone + 8,
         Shape::Dict if open_table => holder.words.0 = at(&fields.dict.size).unwrap_or(holder.words.1),
         Shape::Type => {
             let start = at(&fields.heap_type.spec_cache);

@@ -97,7 +97,7 @@ impl<'a> Index<'a> {
             return None;
         }
         let Some((window, pool, first)) = self.place(addr) else {
-            let at = self.census.scanned.loose.binary_search_by_key(&addr, |(at, _)| *at).ok()?;
+            let at = self.census.scanned.loose.binary_search_by_key(&addr, |one| one.addr()).ok()?;
             return Some(self.loose + at as u32);
         };
         let (rank, id) = window.object_in(pool, addr)?;

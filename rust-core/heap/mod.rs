@@ -17,6 +17,7 @@ pub mod groups;
 mod holders;
 pub mod index;
 pub mod kinds;
+mod loose;
 pub mod one;
 pub mod own_sizeof;
 pub mod owned;
@@ -47,6 +48,7 @@ use crate::error::{Error, Result};
 use crate::limits;
 use crate::objects::Objects;
 use groups::Key;
+use loose::Loose;
 use owners::{DictAt, Owner, Owners};
 use pools::Pools;
 use reach::{Known, Reached};
@@ -118,8 +120,9 @@ impl Census {
         let mapped = regions.iter().filter(|r| r.writable).map(|r| (r.start, r.end));
         let poll = || memory.poll();
         let too_large = |(start, end): (u64, u64)| memory.is_slow() && end - start > limits::SLOW_MAPPING;
+        let is_possible = |(_, end): (u64, u64)| end <= Loose::END;
         let mut populated = memory.populated();
-        populated.retain(|part| !too_large(*part));
+        populated.retain(|part| is_possible(*part) && !too_large(*part));
         let pools = if rules.free_threaded {
             let segments = Segments::find(objects, reader.source(), &populated, &poll)?;
             Pools::of(segments, mapped, rules.pool)
@@ -128,7 +131,7 @@ impl Census {
         };
         let anonymous = regions.iter().filter(|r| r.writable && r.is_anonymous());
         let (left_out, mut mappings): (Vec<_>, Vec<_>) =
-            anonymous.map(|r| (r.start, r.end)).partition(|r| too_large(*r));
+            anonymous.map(|r| (r.start, r.end)).filter(|r| is_possible(*r)).partition(|r| too_large(*r));
         let data = regions.iter().filter(|r| r.writable && r.path.starts_with('/') && !r.path.starts_with("/dev/"));
         let data: Vec<_> = data.map(|r| (r.start, r.end)).collect();
         let go_on = || memory.poll().is_ok();
@@ -168,8 +171,8 @@ impl Census {
                 }
             }
         }
-        for (addr, id) in &self.scanned.loose {
-            if !f(Addr(*addr), *id) {
+        for one in &self.scanned.loose {
+            if !f(Addr(one.addr()), one.id()) {
                 return;
             }
         }
@@ -182,7 +185,7 @@ impl Census {
         };
         let pools = self.scanned.windows.iter().flat_map(|window| window.pools.iter().map(move |pool| (window, pool)));
         let mut pooled = pools.flat_map(of).peekable();
-        let mut loose = self.scanned.loose.iter().map(|(addr, id)| (Addr(*addr), *id)).peekable();
+        let mut loose = self.scanned.loose.iter().map(|one| (Addr(one.addr()), one.id())).peekable();
         std::iter::from_fn(move || match (pooled.peek(), loose.peek()) {
             (Some(a), Some(b)) if b.0 < a.0 => loose.next(),
             (Some(_), _) => pooled.next(),
@@ -198,8 +201,8 @@ impl Census {
 
     /// The type of the object at `addr`, if one begins there.
     pub fn find(&self, addr: Addr) -> Option<TypeId> {
-        if let Ok(i) = self.scanned.loose.binary_search_by_key(&addr.0, |(at, _)| *at) {
-            return self.scanned.loose.get(i).map(|(_, id)| *id);
+        if let Ok(i) = self.scanned.loose.binary_search_by_key(&addr.0, |one| one.addr()) {
+            return self.scanned.loose.get(i).map(|one| one.id());
         }
         let (window, pool) = self.pool(addr)?;
         let (rank, id) = window.object_in(pool, addr.0)?;
@@ -219,7 +222,7 @@ impl Census {
                 + window.words.capacity() * size_of::<u64>()
                 + window.types.footprint()
         };
-        let loose = self.scanned.loose.capacity() * size_of::<(u64, TypeId)>()
+        let loose = self.scanned.loose.capacity() * size_of::<Loose>()
             + self.scanned.statics.capacity() * size_of::<(u64, u64)>();
         self.scanned.windows.iter().map(of).sum::<usize>() + loose + self.owners.footprint()
     }
@@ -267,6 +270,12 @@ impl Census {
             breaks.len() as u64,
             format!("malloc's chunks do not follow each other: {skipped} bytes were not looked at"),
             list(&mut breaks.iter().map(|(addr, _)| *addr)),
+        );
+        let types = self.types.len();
+        say(
+            u64::from(types >= limits::COUNTED_TYPES),
+            format!("there are more than {types} types: the objects of the others are missing"),
+            list(&mut self.types.last().iter().map(|(info, _)| info.addr)),
         );
         let left_out = &self.scanned.left_out;
         let bytes: u64 = left_out.iter().map(|(start, end)| end - start).sum();

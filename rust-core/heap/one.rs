@@ -111,9 +111,9 @@ impl Census {
             // Where objects can begin in a block.
             return (0..=size.min(64) / 8).find_map(|i| self.find(start + i * 8).map(|id| (start + i * 8, id)));
         }
-        let after = self.scanned.loose.partition_point(|(at, _)| *at <= addr.0);
+        let after = self.scanned.loose.partition_point(|one| one.addr() <= addr.0);
         let near = self.scanned.loose.get(after.saturating_sub(1)..(after + 1).min(self.scanned.loose.len()))?;
-        near.iter().find_map(|(at, id)| inside(Addr(*at), *id))
+        near.iter().find_map(|one| inside(Addr(one.addr()), one.id()))
     }
 }
 

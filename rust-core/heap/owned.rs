@@ -9,7 +9,8 @@ use super::Census;
 use super::contents::Seen;
 use super::sizes::{MOST, Rule};
 use super::slots::{is_written, values_block};
-use super::types::Info;
+use super::types::{Info, TypeId};
+use crate::allocators::glibc::HEAD;
 use crate::bytes::{Addr, word};
 use crate::error::Result;
 use crate::layout::own_sizes::Term;
@@ -17,7 +18,7 @@ use crate::layout::{DictKeys, InstanceDict, Slot};
 use crate::objects::keys::ENTRY;
 use crate::objects::{Objects, flag};
 use crate::process::cache::Regions;
-use crate::process::maps;
+use crate::process::{Source, maps};
 use std::cell::Cell;
 
 /// What the objects of one kind have.
@@ -84,32 +85,67 @@ pub fn find(objects: &Objects, census: &Census) -> Result<(Vec<Owned>, Astray)> 
     let whats: Vec<What> = census.types.iter().map(|(info, _)| what(objects, info)).collect();
     let wanted: Vec<bool> = whats.iter().map(|what| *what != What::Nothing).collect();
     let mut all = vec![Owned::default(); census.kind_numbers()];
-    let mut lent = Vec::new();
-    let owner = Owner { objects, census, regions: objects.memory.regions(), wild: Cell::new(false) };
-    let mut astray = Astray::default();
+    let mut search = Search::new(objects, census);
     census.read_each(objects, &wanted, &mut |seen| {
         let sum = all.get_mut(census.kind_of(seen.addr, seen.id));
         if let (Some(what), Some(sum)) = (whats.get(usize::from(seen.id)), sum) {
-            // What cannot be read has nothing.
-            let one = owner.look(*what, seen, &mut lent).unwrap_or_default();
+            let one = search.look(*what, seen);
             sum.tables = sum.tables.saturating_add(one.tables);
             sum.native = sum.native.saturating_add(one.native);
-            if owner.wild.take() {
-                astray.count += 1;
-                if astray.places.len() < SHOWN {
-                    astray.places.push(seen.addr);
-                }
-            }
         }
         true
     })?;
-    for addr in lent {
+    for addr in search.lent {
         let Some(id) = census.find(addr) else { continue };
         if let (Some(block), Some(sum)) = (census.block(objects, addr, id), all.get_mut(usize::from(id))) {
             sum.lent = sum.lent.saturating_add(block.size);
         }
     }
-    Ok((all, astray))
+    Ok((all, search.astray))
+}
+
+/// What each of `some` objects has, in their order; and those whose memory is nowhere. Those that the census does not
+/// have have no type number, and nothing.
+pub fn of_some(objects: &Objects, census: &Census, some: &[(Addr, Option<TypeId>)]) -> (Vec<Owned>, Astray) {
+    let mut search = Search::new(objects, census);
+    let mut bytes = [0; HEAD];
+    let mut all = vec![Owned::default(); some.len()];
+    for ((addr, id), one) in some.iter().zip(&mut all) {
+        let Some((id, info)) = id.and_then(|id| Some((id, census.info(id)?))) else { continue };
+        let have = objects.memory.read_some(addr.0, &mut bytes);
+        *one = search.look(what(objects, info), &Seen { addr: *addr, id, bytes: &bytes[..have], pool: false });
+    }
+    for ((addr, id), one) in some.iter().zip(&mut all).filter(|((addr, _), _)| search.lent.contains(addr)) {
+        one.lent = id.and_then(|id| census.block(objects, *addr, id)).map_or(0, |block| block.size);
+    }
+    (all, search.astray)
+}
+
+/// A search for what objects have.
+struct Search<'a> {
+    owner: Owner<'a>,
+    /// Objects that are another object's native memory.
+    lent: Vec<Addr>,
+    astray: Astray,
+}
+
+impl Search<'_> {
+    fn new<'a>(objects: &'a Objects, census: &'a Census) -> Search<'a> {
+        let owner = Owner { objects, census, regions: objects.memory.regions(), wild: Cell::new(false) };
+        Search { owner, lent: Vec::new(), astray: Astray::default() }
+    }
+
+    fn look(&mut self, what: What, seen: &Seen<'_>) -> Owned {
+        // What cannot be read has nothing.
+        let one = self.owner.look(what, seen, &mut self.lent).unwrap_or_default();
+        if self.owner.wild.take() {
+            self.astray.count += 1;
+            if self.astray.places.len() < SHOWN {
+                self.astray.places.push(seen.addr);
+            }
+        }
+        one
+    }
 }
 
 fn what(objects: &Objects, info: &Info) -> What {

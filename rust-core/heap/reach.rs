@@ -10,6 +10,7 @@ use super::area::Area;
 use super::edges::{Visitor, Ways, budget};
 use super::groups::Key;
 use super::holders::of;
+use super::loose::Loose;
 use super::pools::Pools;
 use super::reader::{Reader, Share};
 use super::roots;
@@ -133,8 +134,8 @@ pub(super) fn complete(objects: &Objects, known: Known<'_>, reader: &Reader<'_>,
     }
     let populated = objects.memory.populated();
     let area = Area::new(&populated, &statics::data(objects));
-    for (addr, _) in &scanned.loose {
-        area.claim(*addr);
+    for one in &scanned.loose {
+        area.claim(one.addr());
     }
     let ways = Ways::new(objects, known.types.from(0).iter());
     let budget = budget(&populated);
@@ -190,7 +191,7 @@ struct Round {
     /// Whether the objects in pools are to be followed.
     pools: bool,
     /// Objects that are counted and are to be followed, in address order.
-    counted: Vec<(u64, TypeId)>,
+    counted: Vec<Loose>,
     /// What the collector's lists have, in address order.
     listed: Vec<u64>,
     /// What references lead to, in address order.
@@ -203,7 +204,7 @@ struct Round {
 #[derive(Default)]
 struct Met {
     /// Objects of types that were new: they are followed in the next round.
-    later: Vec<(u64, TypeId)>,
+    later: Vec<Loose>,
     listed: u64,
     referenced: u64,
 }
@@ -454,7 +455,7 @@ impl Follower<'_> {
         if of(&self.pass.ways.holders, id).is_some() {
             self.walker.object(0, id, addr - before as u64, &bytes[at - before..], true);
         } else {
-            self.met.later.push((addr, id));
+            self.met.later.push(Loose::new(addr, id));
         }
         true
     }
@@ -495,7 +496,7 @@ impl Worker<'_> {
             }
         }
         self.count(id, (addr - before as u64, before), block, (room, Held::Unknown));
-        self.part.loose.push((addr, id));
+        self.part.loose.push(Loose::new(addr, id));
         Some((id, before))
     }
 }

@@ -8,6 +8,7 @@ mod found;
 mod freed;
 
 use super::groups::Key;
+use super::loose::Loose;
 use super::owners::{Owner, Record};
 pub use super::plan::Plan;
 use super::pools::{Pools, read_pools};
@@ -33,9 +34,15 @@ pub(super) const WINDOW: u64 = 1 << 20;
 /// Places of pending sizes that are read at a time.
 const BATCH: usize = 4096;
 
-/// The pieces of a scan: the chunks, which take the longest, then the static data, then the pools.
-const CHUNKS: usize = 0;
-const FIRST_UNIT: usize = 2;
+/// What one thread looks at in one go.
+#[derive(Clone, Copy)]
+enum Piece {
+    /// malloc's chunks, or mimalloc's pages that are no pools.
+    Chunks,
+    Statics,
+    /// Pools that are read together: the first, and one past the last, by their places.
+    Pools(usize, usize),
+}
 
 /// Scans all pools, and malloc's chunks, of a process that has `memory` bytes in all. With a `key`, objects are counted
 /// by it, and whose dicts are is not looked at. `go_on` is asked on the calling thread; objects are counted in
@@ -49,22 +56,24 @@ pub fn scan(
     progress: &Progress,
     go_on: &dyn Fn() -> bool,
 ) -> Scanned {
-    let units = units(&pools.addresses, plan.pool as u64);
+    // The chunks take the longest.
+    let mut pieces = vec![Piece::Chunks, Piece::Statics];
+    pieces.extend(units(&pools.addresses, plan.pool as u64).into_iter().map(|(first, last)| Piece::Pools(first, last)));
     let work = |source: &dyn Source, share: &Share<'_>| {
         let go_on = || share.goes_on();
         let mut worker = Worker::new((pools, plan), key, Local::new(types, pools, source), source, memory);
         let mut parts = Vec::new();
-        while let Some(piece) = share.next() {
-            match piece.checked_sub(FIRST_UNIT).and_then(|number| units.get(number)) {
-                Some(unit) => {
-                    let found = worker.window(*unit);
+        while let Some(piece) = share.next().and_then(|number| pieces.get(number)) {
+            match *piece {
+                Piece::Pools(first, last) => {
+                    let found = worker.window((first, last));
                     progress.add_objects(found as u64);
                 }
-                None if piece == CHUNKS => match &pools.segments {
+                Piece::Chunks => match &pools.segments {
                     Some(segments) => worker.large(&segments.large, &go_on),
                     None => worker.chunks(places, &go_on),
                 },
-                None => {
+                Piece::Statics => {
                     let data = statics::Data::read(static_places, source);
                     let mut worker = Worker::new((pools, plan), key, Local::new(types, pools, &data), &data, memory);
                     worker.statics(static_places, &data, types);
@@ -75,7 +84,7 @@ pub fn scan(
         parts.push(worker.finish(&go_on));
         parts
     };
-    let made = source.share(FIRST_UNIT + units.len(), &work, go_on);
+    let made = source.share(pieces.len(), &work, go_on);
     let mut scanned = Scanned { interrupted: made.stopped, ..Scanned::default() };
     made.parts.into_iter().flatten().for_each(|part| scanned.add(part));
     if let Some(segments) = &pools.segments {
@@ -105,6 +114,16 @@ fn debug_marks(block: &[u8]) -> usize {
         Some([b'o' | b'm' | b'r', rest @ ..]) if [0xfd; 7] == *rest || [0xfb; 7] == *rest => 16,
         _ => 0,
     }
+}
+
+/// Whether that can lie before an object: pointers or nulls, some of them with flags, or one of the small negative numbers
+/// that `gc_refs` has in what the garbage collector does not look at (up to 3.7; nothing else is set there then). Text that
+/// ends in the word where an object would have its count has none, and behind it, where nothing was written since, can be
+/// the type of an object that is gone.
+#[inline]
+fn can_lead(before: &[u8]) -> bool {
+    let mut words = before.chunks_exact(8).filter_map(|bytes| word(bytes, 0));
+    before.is_empty() || words.any(|word| word < Loose::END || word.wrapping_add(16) < 16)
 }
 
 /// What holds an object.
@@ -197,7 +216,7 @@ impl<'a> Worker<'a> {
         let marks = marks + chunk.head.get(marks..).filter(|_| marks > 0).map_or(0, debug_marks);
         let (start, head) = (chunk.addr + marks as u64, &chunk.head[marks.min(chunk.head.len())..]);
         if let Some((before, id)) = self.block(start, head, chunk.size - marks as u64) {
-            self.part.loose.push((start + before as u64, id));
+            self.part.loose.push(Loose::new(start + before as u64, id));
         } else if self.plan.python2 {
             self.numbers(chunk);
         }
@@ -215,7 +234,7 @@ impl<'a> Worker<'a> {
         {
             let at = chunk.addr + 8 + (i * NUMBER) as u64;
             if let Some((_, id)) = self.block(at, slot, NUMBER as u64) {
-                self.part.loose.push((at, id));
+                self.part.loose.push(Loose::new(at, id));
             }
         }
     }
@@ -244,7 +263,7 @@ impl<'a> Worker<'a> {
                 let marks = debug_marks(&head[..have]);
                 let (at, block) = (start + marks as u64, &head[marks.min(have)..have]);
                 if let Some((before, id)) = self.block(at, block, page.size - marks as u64) {
-                    self.part.loose.push((at + before as u64, id));
+                    self.part.loose.push(Loose::new(at + before as u64, id));
                 }
             }
         }
@@ -368,7 +387,7 @@ impl<'a> Worker<'a> {
             }
             let Some(info) = self.local.info(id) else { continue };
             let room = length - *before as u64;
-            if info.before as usize != *before || self.plan.sizes.least(info) > room {
+            if info.before as usize != *before || self.plan.sizes.least(info) > room || !can_lead(&block[..*before]) {
                 continue;
             }
             self.count(id, (addr, *before), block, (room, Held::Block(length)));

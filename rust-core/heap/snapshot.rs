@@ -93,7 +93,7 @@ impl Origin {
 }
 
 /// A type.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Type {
     /// The type object.
     pub addr: u64,
@@ -323,6 +323,7 @@ mod tests {
     use super::super::sizes::Rule;
     use super::super::types::Info;
     use super::*;
+    use crate::heap::loose::Loose;
     use crate::heap::types::TypeId;
     use crate::heap::window::Ids;
     use std::time::Duration;
@@ -346,7 +347,8 @@ mod tests {
             |addr, word, object| Pool { addr, start: 48, size: 64, carved: 10, used: 10, marks: 0, word, object };
         let pools = vec![pool(0x1000, 0, 0), pool(0x4000, 1, 3)];
         let window = Window { pools, words: vec![0b10_0000_0011, 0b100], types: Ids::Narrow(vec![0, 1, 0, 2]) };
-        let loose = [(0x800, 1), (0x2003, 0), (0x7fff_ffff_fff8, 1)].map(|(addr, id)| (addr, TypeId(id))).to_vec();
+        let loose =
+            [(0x800, 1), (0x2008, 0), (0x7fff_ffff_fff8, 1)].map(|(addr, id)| Loose::new(addr, TypeId(id))).to_vec();
         let types = [(0x100, 0), (0x200, 16), (0x300, 0)].map(|(addr, before)| (info(addr, before), Tally::default()));
         Census {
             types: types.to_vec(),
@@ -357,7 +359,7 @@ mod tests {
     }
 
     const EXPECTED: [(u64, usize); 6] =
-        [(0x800, 0), (0x1030, 1), (0x1080, 0), (0x1270, 1), (0x2003, 1), (0x7fff_ffff_fff8, 0)];
+        [(0x800, 0), (0x1030, 1), (0x1080, 0), (0x1270, 1), (0x2008, 1), (0x7fff_ffff_fff8, 0)];
 
     fn head() -> Head {
         let ty = |addr, name: &str| Type { addr, name: name.to_owned() };

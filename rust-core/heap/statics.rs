@@ -9,6 +9,7 @@
 //! Objects do not overlap: what lies in one that is certain is looked at no more. Types are full of what looks like
 //! an object: `tp_base` behind a null pointer or a number.
 
+use super::loose::Loose;
 use super::scan::{Held, Plan, Worker};
 use super::sizes::Rule;
 use super::types::{Info, Local, TypeId, Types};
@@ -205,7 +206,7 @@ impl Worker<'_> {
             }
             if let Some(bytes) = data.from(one.at) {
                 self.count(one.id, (one.at, 0), bytes, (bytes.len() as u64, Held::Static));
-                self.part.loose.push((one.at, one.id));
+                self.part.loose.push(Loose::new(one.at, one.id));
                 self.part.statics.push((one.at, one.end));
                 end = one.end;
             }

@@ -7,10 +7,11 @@
 use super::owners::DictAt;
 use super::pools::Pools;
 use super::sizes::Rule;
-use crate::layout::own_sizes::{OwnSize, Start, ZONED};
+use crate::layout::own_sizes::{OwnSize, Start};
 use crate::layout::{Fields, Rules};
 use crate::limits;
-use crate::objects::flag;
+use crate::objects::datetime::struct_size;
+use crate::objects::{Kind, flag};
 use crate::process::Source;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -259,14 +260,16 @@ impl Types {
         self.rules.own_sizes.each().find(fits).filter(|_| self.is_written_in_c(addr, source))
     }
 
-    /// Whether objects of the type at `addr` can be without their last field ([`ZONED`]).
+    /// Whether the type at `addr` is one of those that allocate their objects without the last field, the zone,
+    /// where they have none (`time_alloc` and `datetime_alloc` in `Modules/_datetimemodule.c`, in all versions). What
+    /// `sys.getsizeof` says counts that field. Classes that come from them allocate it always.
     fn is_zoned(&self, addr: u64, size: u64, source: &dyn Source) -> bool {
-        let mut text = [0; NAME];
-        let fits = |(name, bytes): &(&str, u16), text: &[u8]| {
-            name.as_bytes() == text && self.header + u64::from(*bytes) == size
+        let kind = match self.name(addr, source, &mut [0; NAME]) {
+            Some(b"datetime.time") => Kind::Time,
+            Some(b"datetime.datetime") => Kind::DateTime,
+            _ => return false,
         };
-        self.name(addr, source, &mut text).is_some_and(|name| ZONED.iter().any(|one| fits(one, name)))
-            && self.is_written_in_c(addr, source)
+        struct_size(kind, self.header) == Some(size) && self.is_written_in_c(addr, source)
     }
 
     /// `tp_name` of the type at `addr`, cut if it is long.

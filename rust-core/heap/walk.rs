@@ -3,6 +3,7 @@
 
 use super::edges::{NOWHERE, Visitor, Ways};
 use super::holders::{Holder, Shape, Values, of};
+use super::loose::Loose;
 use super::pools::read_pools;
 use super::scan::{Pool, Window};
 use super::statics;
@@ -127,23 +128,24 @@ impl<'a, V: Visitor> Walker<'a, V> {
 
     /// Objects outside of pools, from the one with this place among `all` of them, the first of which has this number.
     /// Those in static memory are known by where they begin and end.
-    pub fn loose(&mut self, all: &[(u64, TypeId)], first: usize, number: u32, in_static: &[(u64, u64)]) {
+    pub fn loose(&mut self, all: &[Loose], first: usize, number: u32, in_static: &[(u64, u64)]) {
         let mut bytes = [0u8; LARGE];
-        for (i, (addr, id)) in all.iter().enumerate().skip(first).take(LOOSE) {
-            let Some(holder) = of(&self.ways.holders, *id) else { continue };
+        for (i, one) in all.iter().enumerate().skip(first).take(LOOSE) {
+            let (addr, id) = (one.addr(), one.id());
+            let Some(holder) = of(&self.ways.holders, id) else { continue };
             let start = addr.wrapping_sub(u64::from(holder.info.before));
             // Up to the next object: that is more than its own.
-            let room = all.get(i + 1).map_or(LARGE as u64, |(next, _)| next.saturating_sub(start));
+            let room = all.get(i + 1).map_or(LARGE as u64, |next| next.addr().saturating_sub(start));
             let room = room.min(LARGE as u64) as usize;
             // In static memory something else follows. A static type has no more than its struct.
-            let (room, partly) = match statics::length(in_static, *addr) {
+            let (room, partly) = match statics::length(in_static, addr) {
                 Some(own) if holder.shape == Shape::Type => {
                     (room.min(holder.info.before as usize + own as usize), false)
                 }
                 _ => (room, true),
             };
             let have = self.source.read_some(start, &mut bytes[..room]);
-            self.object(number + i as u32, *id, start, &bytes[..have], partly);
+            self.object(number + i as u32, id, start, &bytes[..have], partly);
         }
     }
 
@@ -283,9 +285,9 @@ impl<'a, V: Visitor> Walker<'a, V> {
                     self.table(get(behind), number, What::Definition { state: get(behind + 8) });
                 }
             }
-            Shape::Zoned => {
+            Shape::Zoned(zone) => {
                 if object.get(inner.hastzinfo).is_some_and(|has| *has != 0) {
-                    self.reference(number, get(holder.words.0.saturating_sub(8)));
+                    self.reference(number, get(zone));
                 }
             }
             Shape::Frame => self.frame_object(number, addr, object),

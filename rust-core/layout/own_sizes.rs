@@ -13,11 +13,6 @@ pub enum Start {
     HeapType,
 }
 
-/// Types that allocate their objects without the last field, the zone, where they have none, and the bytes of the
-/// whole struct (`time_alloc` and `datetime_alloc` in `Modules/_datetimemodule.c`, in all versions). What
-/// `sys.getsizeof` says counts that field. Classes that come from them allocate it always.
-pub const ZONED: [(&str, u16); 2] = [("datetime.time", 24), ("datetime.datetime", 32)];
-
 /// One part of what `__sizeof__` adds. Places are bytes from the [`Start`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)] // the variants' texts say what their numbers are

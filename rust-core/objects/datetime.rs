@@ -12,8 +12,8 @@ pub(super) enum Part {
     Object(Addr),
 }
 
-/// The sizes of the structs: what follows the header.
-pub(super) fn struct_size(kind: Kind, header: u64) -> Option<u64> {
+/// The sizes of the structs behind a header of so many bytes, with the header.
+pub fn struct_size(kind: Kind, header: u64) -> Option<u64> {
     let fields: u64 = match kind {
         // A hash, hastzinfo, bytes; then the zone, aligned.
         Kind::Date => 8 + 1 + 4,
@@ -27,11 +27,6 @@ pub(super) fn struct_size(kind: Kind, header: u64) -> Option<u64> {
 }
 
 impl Objects {
-    /// Bytes of an object of such a kind, without what a class that comes from it adds.
-    pub fn struct_size(&self, kind: Kind) -> Option<u64> {
-        struct_size(kind, self.layout.object.size.at().ok()?)
-    }
-
     fn datetime_bytes(&self, addr: Addr, count: usize) -> Result<Vec<u8>> {
         self.memory.bytes(addr + self.layout.object.size.at()? + 9, count)
     }

@@ -5,7 +5,7 @@
 
 pub mod attributes;
 pub mod code;
-mod datetime;
+pub mod datetime;
 mod decimal;
 pub mod depth;
 mod descriptors;

@@ -10,77 +10,70 @@ use std::sync::{Mutex, PoisonError};
 /// Threads that are worth their start: the work is bound by the memory's bandwidth.
 const MOST: usize = 8;
 
-/// One thread's part in work of many pieces: each takes the next piece that none has taken.
+/// Work of many pieces, of which each thread takes the next one that none has taken.
+struct Pieces {
+    count: usize,
+    next: AtomicUsize,
+    stopped: AtomicBool,
+}
+
+impl Pieces {
+    fn new(count: usize) -> Pieces {
+        Pieces { count, next: AtomicUsize::new(0), stopped: AtomicBool::new(false) }
+    }
+}
+
+/// One thread's part in such work.
 pub struct Share<'a> {
-    pieces: usize,
-    next: &'a AtomicUsize,
-    stopped: &'a AtomicBool,
+    pieces: &'a Pieces,
     go_on: &'a dyn Fn() -> bool,
 }
 
 impl Share<'_> {
     /// The number of the next piece. None when all are taken, or the work is to stop.
     pub fn next(&self) -> Option<usize> {
-        let piece = self.goes_on().then(|| self.next.fetch_add(1, Ordering::Relaxed));
-        piece.filter(|piece| *piece < self.pieces)
+        let piece = self.goes_on().then(|| self.pieces.next.fetch_add(1, Ordering::Relaxed));
+        piece.filter(|piece| *piece < self.pieces.count)
     }
 
     /// Whether to go on. A thread that is told to stop stops all.
     pub fn goes_on(&self) -> bool {
         if !(self.go_on)() {
-            self.stopped.store(true, Ordering::Relaxed);
+            self.pieces.stopped.store(true, Ordering::Relaxed);
         }
-        !self.stopped.load(Ordering::Relaxed)
+        !self.pieces.stopped.load(Ordering::Relaxed)
     }
 }
 
-/// What was made of the pieces, one for each thread that took part.
+/// What was made of the pieces.
 #[derive(Debug)]
 pub struct Made<T> {
-    /// In no order.
+    /// One for each thread that took part, in no order.
     pub parts: Vec<T>,
-    /// Not all pieces were taken.
+    /// The work was told to stop: pieces may be left.
     pub stopped: bool,
-}
-
-struct Pieces<T> {
-    count: usize,
-    next: AtomicUsize,
-    stopped: AtomicBool,
-    parts: Mutex<Vec<T>>,
-}
-
-impl<T> Pieces<T> {
-    fn new(count: usize) -> Pieces<T> {
-        Pieces { count, next: AtomicUsize::new(0), stopped: AtomicBool::new(false), parts: Mutex::default() }
-    }
-
-    fn work(&self, work: &dyn Fn(&Share<'_>) -> T, go_on: &dyn Fn() -> bool) {
-        let part = work(&Share { pieces: self.count, next: &self.next, stopped: &self.stopped, go_on });
-        self.parts.lock().unwrap_or_else(PoisonError::into_inner).push(part);
-    }
-
-    fn made(self) -> Made<T> {
-        let parts = self.parts.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Made { parts, stopped: self.stopped.into_inner() }
-    }
 }
 
 /// Does work of so many pieces on all processors, the calling thread's among them.
 ///
 /// `go_on` belongs to the host and is called on the calling thread only.
 pub fn share<T: Send>(count: usize, work: &(dyn Fn(&Share<'_>) -> T + Sync), go_on: &dyn Fn() -> bool) -> Made<T> {
-    let pieces = Pieces::new(count);
+    let (pieces, parts) = (Pieces::new(count), Mutex::new(Vec::new()));
+    let one = |go_on: &dyn Fn() -> bool| {
+        let part = work(&Share { pieces: &pieces, go_on });
+        parts.lock().unwrap_or_else(PoisonError::into_inner).push(part);
+    };
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST);
-    run(threads, &|| pieces.work(work, go_on), &|| pieces.work(work, &|| true));
-    pieces.made()
+    run(threads, &|| one(go_on), &|| one(&|| true));
+    let parts = parts.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Made { parts, stopped: pieces.stopped.into_inner() }
 }
 
 /// Does work of so many pieces on the calling thread alone.
 pub fn alone<T>(count: usize, work: &dyn Fn(&Share<'_>) -> T, go_on: &dyn Fn() -> bool) -> Made<T> {
     let pieces = Pieces::new(count);
-    pieces.work(work, go_on);
-    pieces.made()
+    let part = work(&Share { pieces: &pieces, go_on });
+    Made { parts: vec![part], stopped: pieces.stopped.into_inner() }
 }
 
 /// Calls `here` on this thread and `others` on `threads - 1` new ones, and waits for all. Where no more

@@ -5,13 +5,13 @@ use super::attach::{Attached, Stopped};
 use super::object;
 use super::request::{By, Request};
 use crate::bytes::Addr;
-use crate::diag::Diagnostics;
+use crate::diag::{Diagnostic, Diagnostics};
 use crate::error::{Error, Result};
 use crate::heap::Census;
 use crate::heap::groups::REST;
 use crate::heap::kinds::Kind;
 use crate::heap::own_sizeof::OwnSizeofs;
-use crate::heap::owned::{self, Owned};
+use crate::heap::owned::{self, Astray, Owned};
 use crate::heap::scan::Tally;
 use crate::heap::types::Info;
 use crate::objects::Objects;
@@ -42,23 +42,20 @@ pub(super) fn parts(
     let census = stopped.census(objects)?;
     let by = request.options.by;
     let with_tables = request.options.allocated || request.options.native;
-    if with_tables && (!matches!(by, By::Kind | By::Type | By::Module) || !request.options.of.is_empty()) {
-        let what = "--allocated and --native go with --by kind, type and module, for all objects";
-        return Err(Error::User(what.to_owned()));
+    if with_tables && !matches!(by, By::Kind | By::Type | By::Module) {
+        return Err(Error::User("--allocated and --native go with --by kind, type and module".to_owned()));
     }
-    let (owned, astray) = if with_tables { owned::find(objects, census)? } else { Default::default() };
-    if astray.count > 0 {
-        let what =
-            format!("{} objects have tables where nothing is mapped: nothing is counted for these", astray.count);
-        remarks.add(what, astray.places.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
-    }
-    let mut parts = Parts { kinds: Kinds::new(objects), census, owned, all: Vec::new() };
+    let mut parts = Parts { kinds: Kinds::new(objects), census, all: Vec::new() };
     if !request.options.of.is_empty() {
         parts.named(attached, request, stopped, remarks)?;
         return Ok(parts.all);
     }
     match by {
-        By::Kind | By::Type | By::Module => parts.kinds(by),
+        By::Kind | By::Type | By::Module => {
+            let (owned, astray) = if with_tables { owned::find(objects, census)? } else { Default::default() };
+            remarks.extend(nowhere(&astray));
+            parts.kinds(by, &owned);
+        }
         By::Size => {
             for (info, size, tally) in stopped.sizes(objects)? {
                 let key = if *size == REST { "other".to_owned() } else { size.to_string() };
@@ -68,6 +65,12 @@ pub(super) fn parts(
         By::Generation => parts.generations(objects, stopped, remarks)?,
     }
     Ok(parts.all)
+}
+
+fn nowhere(astray: &Astray) -> Option<Diagnostic> {
+    let what = format!("{} objects have tables where nothing is mapped: nothing is counted for these", astray.count);
+    let at = astray.places.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    (astray.count > 0).then_some(Diagnostic { what, at })
 }
 
 /// What all kinds are called of which there are objects: by their types, and by their kinds.
@@ -90,7 +93,7 @@ pub(super) struct Named<'a> {
 
 impl Named<'_> {
     /// What was counted of them; the row is called as the kind, or as the type.
-    pub fn row(&self, by: By) -> Row {
+    fn row(&self, by: By) -> Row {
         row(self.name(by).to_owned(), &self.kind.tally, self.size_decoded)
     }
 
@@ -103,6 +106,12 @@ impl Named<'_> {
 fn row(kind: String, tally: &Tally, size_decoded: bool) -> Row {
     let Tally { count, size, allocated, tracked, statics } = *tally;
     Row { kind, count, size, size_decoded, allocated, tracked, statics, ..Row::default() }
+}
+
+/// That row with what its objects have beside their blocks, where that was asked for.
+fn with(row: Row, owned: Option<&Owned>) -> Row {
+    let Some(Owned { tables, native, lent }) = owned.copied() else { return row };
+    Row { tables: Some(tables), native: Some(native), lent: Some(lent), ..row }
 }
 
 /// What types are called, and whether the sizes of their objects are known.
@@ -150,29 +159,20 @@ const NO_OWNER: &str = "dict (no owner)";
 struct Parts<'a> {
     kinds: Kinds<'a>,
     census: &'a Census,
-    /// By the number of the kind, where it was asked for.
-    owned: Vec<Owned>,
     all: Vec<Part>,
 }
 
 impl Parts<'_> {
     fn add(&mut self, info: &Info, tally: &Tally, key: Option<String>) {
         let (kind, size_decoded) = self.kinds.of(info);
-        self.push(kind, tally, size_decoded, key);
-    }
-
-    fn push(&mut self, kind: String, tally: &Tally, size_decoded: bool, key: Option<String>) {
         self.all.push(Part { row: row(kind, tally, size_decoded), key });
     }
 
-    /// Every kind. A row's name is that of the kind, or of the type.
-    fn kinds(&mut self, by: By) {
+    /// Every kind. A row's name is that of the kind, or of the type. What was `owned` is by the number of the kind.
+    fn kinds(&mut self, by: By, owned: &[Owned]) {
         for kind in self.census.kinds() {
             let named = self.kinds.named(kind);
-            let mut row = named.row(by);
-            if let Some(Owned { tables, native, lent }) = self.owned.get(kind.number) {
-                (row.tables, row.native, row.lent) = (Some(*tables), Some(*native), Some(*lent));
-            }
+            let row = with(named.row(by), owned.get(kind.number));
             let key = (by == By::Module).then(|| module(&named.type_name));
             self.all.push(Part { row, key });
         }
@@ -238,7 +238,13 @@ impl Parts<'_> {
         } else {
             Lists::default()
         };
-        for (addr, id) in &all {
+        let (owned, astray) = if request.options.allocated || request.options.native {
+            owned::of_some(objects, census, &all)
+        } else {
+            Default::default()
+        };
+        remarks.extend(nowhere(&astray));
+        for (i, (addr, id)) in all.iter().enumerate() {
             let ty = objects.type_of(*addr)?;
             let info = id.and_then(|id| census.info(id));
             let size = object::size(objects, census, *addr, *id);
@@ -274,7 +280,7 @@ impl Parts<'_> {
                     Some(lists.name(generations.borrow().get(addr).copied().unwrap_or(other)))
                 }
             };
-            self.push(kind, &tally, decoded, key);
+            self.all.push(Part { row: with(row(kind, &tally, decoded), owned.get(i)), key });
         }
         Ok(())
     }

@@ -23,6 +23,10 @@ class Interpreter:
         return self.id
 
     @property
+    def free_threaded(self):
+        return self.exe is not None and self.exe.endswith("t")
+
+    @property
     def missing(self):
         return self.exe is None
 

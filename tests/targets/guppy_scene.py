@@ -71,8 +71,13 @@ def called(name):
     """A name of guppy's as py-heap has it: it knows many types by their names in the module types."""
     of = "dict of " if name.startswith("dict of ") else ""
     module, _, last = name[len(of) :].partition(".")
-    ty = getattr(sys.modules[module], last, None) if module in ("types", "builtins") else None
-    return of + (heaplib.type_name(ty) if isinstance(ty, type) else last if module == "builtins" else name[len(of) :])
+    if module not in ("types", "builtins"):
+        return name
+    ty = getattr(sys.modules[module], last, None)
+    if isinstance(ty, type):
+        return of + heaplib.type_name(ty)
+    # It has the types of C code that are in no module among the builtins.
+    return of + last if module == "builtins" else name
 
 
 def main(out, fifo, mode):
@@ -83,8 +88,9 @@ def main(out, fifo, mode):
     if os.fork() == 0:
         rows = {}
         for row in heapy.heap().partition.get_rows():
-            count, size = rows.get(called(row.name), (0, 0))
-            rows[called(row.name)] = count + row.count, size + row.size
+            kind = called(row.name)
+            count, size = rows.get(kind, (0, 0))
+            rows[kind] = count + row.count, size + row.size
         with open(out, "w") as file:
             json.dump(rows, file)
         heaplib.end_child(fifo, mode)

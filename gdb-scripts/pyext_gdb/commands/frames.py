@@ -37,19 +37,19 @@ def py_bt_full(_rest, all, limit, chars, json):
     _backtrace(all, json, locals=True, limit=limit, chars=chars)
 
 
-@command("py-up", [JSON], rest="[N]")
-def py_up(rest, json):
+@command("py-up", [CHARS, JSON], rest="[N]")
+def py_up(rest, chars, json):
     """Select and print the Python stack frame that called this one (if any), or the Nth one up."""
-    write(session.ask("frame", index=number("py-up", rest, 1), relative=True, json=json)["text"])
+    write(session.ask("frame", index=number("py-up", rest, 1), relative=True, chars=chars, json=json)["text"])
 
 
-@command("py-down", [JSON], rest="[N]")
-def py_down(rest, json):
+@command("py-down", [CHARS, JSON], rest="[N]")
+def py_down(rest, chars, json):
     """Select and print the Python stack frame called by this one (if any), or the Nth one down."""
-    write(session.ask("frame", index=-number("py-down", rest, 1), relative=True, json=json)["text"])
+    write(session.ask("frame", index=-number("py-down", rest, 1), relative=True, chars=chars, json=json)["text"])
 
 
-@command("py-frame", [JSON], rest="[N]")
-def py_frame(rest, json):
+@command("py-frame", [CHARS, JSON], rest="[N]")
+def py_frame(rest, chars, json):
     """Select and print the Python stack frame with index N of py-bt; without N, print the selected one."""
-    write(session.ask("frame", index=number("py-frame", rest, None), json=json)["text"])
+    write(session.ask("frame", index=number("py-frame", rest, None), chars=chars, json=json)["text"])

@@ -33,6 +33,17 @@ DROP = option("--drop-copy", action="store_true", help="forget the copy")
 SAVE = option("--save", type=path, metavar="FILE", help="keep the census in FILE, for --diff")
 DIFF = option("--diff", type=path, metavar="FILE", help="compare with FILE: what grew, and what is new")
 
+#: What chooses, orders and widens the rows of a table, and which of it goes with the forms that are no table.
+OF_TABLES = (BY, SORT, ROWS, TYPE, OF, ALLOCATED, NATIVE)
+GOES_WITH = {
+    "--check": (ROWS,),
+    "--save": (),
+    "--diff": (BY, SORT, ROWS, TYPE),
+    "--detach-copy": (),
+    "--drop-copy": (),
+    "more": (),
+}
+
 #: What was shown last, for `py-heap more`.
 _last = {}
 
@@ -50,7 +61,7 @@ def py_heap(rest, check, detach_copy, drop_copy, **options):
     py-heap --by generation --type ^__main__
     py-heap --of self.queue[0],self.pool,$rdi
     """
-    _refuse(rest, options, [check, detach_copy, drop_copy])
+    _refuse(rest, dict(options, check=check, detach_copy=detach_copy, drop_copy=drop_copy))
     if drop_copy:
         if not session.drop_copy(gdb.selected_inferior().num):
             raise gdb.GdbError("py-heap: there is no copy.")
@@ -75,16 +86,24 @@ def py_heap(rest, check, detach_copy, drop_copy, **options):
     write(answer["text"])
 
 
-def _refuse(rest, options, others):
+def _refuse(rest, options):
     if rest not in ("", "more"):
         raise gdb.GdbError("py-heap: what is '%s'? Type: help py-heap" % rest)
-    if sum(others) + bool(options["save"]) + bool(options["diff"]) > 1:
+    forms = [form for form in GOES_WITH if options.get(_name(form))]
+    if len(forms) > 1:
         names = "--check, --save, --diff, --detach-copy and --drop-copy"
         raise gdb.GdbError("py-heap: %s are commands of their own. Type one of them first." % names)
-    if any(others) and rest:
-        raise gdb.GdbError("py-heap: `more` goes with the rows of a table only.")
-    if rest == "more" and not _last:
+    if rest and not _last:
         raise gdb.GdbError("py-heap more: no table was shown. Type: py-heap")
+    typed = [one for one in OF_TABLES if options[_name(one.flags[0])] not in (False, None, one.keywords.get("default"))]
+    for form in ["more"] if rest else forms:
+        wrong = [one.flags[0] for one in typed if one not in GOES_WITH[form]] + (forms if rest else [])
+        if wrong:
+            raise gdb.GdbError("py-heap: %s does not go with %s. Type: help py-heap" % (wrong[0], form))
+
+
+def _name(flag):
+    return flag.lstrip("-").replace("-", "_")
 
 
 def _ask(options):

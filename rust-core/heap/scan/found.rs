@@ -3,11 +3,11 @@
 use crate::allocators::glibc;
 use crate::allocators::mimalloc::Page;
 use crate::heap::groups::{Groups, Key};
+use crate::heap::loose::Loose;
 use crate::heap::owners::{Owner, Record};
 use crate::heap::reach::Reached;
 use crate::heap::sizes::Pending;
 use crate::heap::troubles::Troubles;
-use crate::heap::types::TypeId;
 use crate::heap::window::{Tally, Window};
 
 /// What a scan found.
@@ -17,8 +17,8 @@ pub struct Scanned {
     pub tallies: Vec<Tally>,
     /// In address order.
     pub windows: Vec<Window>,
-    /// Objects that are in no pool, in address order, and their types.
-    pub loose: Vec<(u64, TypeId)>,
+    /// Objects that are in no pool, in address order.
+    pub loose: Vec<Loose>,
     /// Those of them that are in static memory, in address order: where they begin and end.
     pub statics: Vec<(u64, u64)>,
     /// All exact dicts: what each thread found, in address order.
@@ -64,6 +64,7 @@ impl Scanned {
     /// Puts all in order.
     pub(in crate::heap) fn sort(&mut self) {
         self.loose.sort_unstable();
+        self.loose.shrink_to_fit();
         self.statics.sort_unstable();
         self.large.sort_unstable_by_key(|(page, _)| page.addr);
         self.windows.sort_unstable_by_key(|window| window.pools.first().map(|pool| pool.addr));
@@ -75,7 +76,7 @@ impl Scanned {
 pub(in crate::heap) struct Part {
     pub(in crate::heap) tallies: Vec<Tally>,
     pub(in crate::heap) windows: Vec<Window>,
-    pub(in crate::heap) loose: Vec<(u64, TypeId)>,
+    pub(in crate::heap) loose: Vec<Loose>,
     pub(in crate::heap) statics: Vec<(u64, u64)>,
     pub(in crate::heap) walked: Option<glibc::Walked>,
     pub(in crate::heap) large: Vec<(Page, usize)>,

@@ -14,9 +14,9 @@ impl Worker<'_> {
         counted.loose.sort_unstable();
         let mut head = vec![0u8; HEAD];
         for (addr, size) in free {
-            let after = counted.loose.partition_point(|(object, _)| object < addr);
+            let after = counted.loose.partition_point(|one| one.addr() < *addr);
             // Of a chunk that nothing was counted in, nothing is taken back.
-            if counted.loose.get(after).is_none_or(|(object, _)| *object >= addr.saturating_add(*size)) {
+            if counted.loose.get(after).is_none_or(|one| one.addr() >= addr.saturating_add(*size)) {
                 continue;
             }
             let length = usize::try_from(*size).unwrap_or(HEAD).min(HEAD);
@@ -32,8 +32,8 @@ impl Worker<'_> {
 
 impl Part {
     fn subtract(&mut self, freed: &Part) {
-        let gone: HashSet<u64> = freed.loose.iter().map(|(addr, _)| *addr).collect();
-        self.loose.retain(|(addr, _)| !gone.contains(addr));
+        let gone: HashSet<u64> = freed.loose.iter().map(|one| one.addr()).collect();
+        self.loose.retain(|one| !gone.contains(&one.addr()));
         self.owners.retain(|owner| !gone.contains(&owner.owner));
         for (tally, part) in self.tallies.iter_mut().zip(&freed.tallies) {
             tally.subtract(part);
