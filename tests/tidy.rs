@@ -310,10 +310,6 @@ fn every_file_says_what_it_is() {
 fn long_files_have_a_reason() {
     let mut complaints = Vec::new();
     for source in sources() {
-        // The readers of ELF and DWARF are being split.
-        if module(&source.name) == "image" {
-            continue;
-        }
         let count = source.text.lines().count();
         let header: String = source.text.lines().take_while(|l| l.starts_with("//!")).collect();
         if count > LINES && !header.contains("lines") {

@@ -64,7 +64,7 @@ def report(seed, table, failed):
         "Written by `make soak` (tools/soak.py).",
         "",
         f"- Date: {datetime.date.today()}",
-        f"- Commit: {first_line('git', '-C', str(ROOT), 'rev-parse', '--short', 'HEAD')}",
+        f"- Commit: {first_line('git', '-C', str(ROOT), 'describe', '--always', '--dirty')}",
         f"- Seeds: {seed} to {seed + SEEDS - 1} on each interpreter; a test has five of them",
         f"- Attaches: {CYCLES} with `py-bt`, {CYCLES} without, after ten to warm up",
         f"- `bt full` on 3.13: {BT_FULL} runs",
