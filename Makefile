@@ -11,8 +11,12 @@ VENV := .cache/venv/bin
 demo: build
 	tools/demo.sh
 
-test: setup build rust-test
-	$(VENV)/python -m pytest -q -rs -n 2 --dist loadgroup tests
+# What setup fetches and what cargo compiles do not wait for each other; processes that stand still leave room for a
+# third worker on two cores.
+test:
+	@command -v cc >/dev/null || $(MAKE) setup
+	$(MAKE) -j2 setup rust-test
+	$(VENV)/python -m pytest -q -rs -n 3 --dist loadgroup tests
 	@cat .cache/missing.txt 2>/dev/null || true
 
 rust-test: build

@@ -12,13 +12,14 @@ use crate::bytes::Addr;
 use crate::error::{Error, FaultCause, Result};
 use crate::process::cache::PollFn;
 use crate::process::host::ReadFn;
+use crate::process::workers;
 use crate::session::{Description, Request, Session};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::Once;
+use std::sync::{Mutex, Once, PoisonError};
 
 /// The version of this boundary: the host refuses a library with another one.
 pub const PYEXT_ABI_VERSION: u32 = 2;
@@ -87,6 +88,9 @@ thread_local! {
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
+/// What a thread of a scan panicked with: the thread that waits for it panics for that reason alone.
+static WORKER_PANIC: Mutex<Option<String>> = Mutex::new(None);
+
 /// Keeps the default hook from printing over the debugger's prompt; the message is kept for
 /// [`pyext_last_error`]. A cdylib has a hook of its own: other Rust code in the host is not
 /// affected.
@@ -95,6 +99,10 @@ fn install_panic_hook() {
     ONCE.call_once(|| {
         std::panic::set_hook(Box::new(|info| {
             let text = info.to_string();
+            if std::thread::current().name() == Some(workers::NAME) {
+                *WORKER_PANIC.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+                return;
+            }
             let _ = PANIC.try_with(|slot| {
                 if let Ok(mut slot) = slot.try_borrow_mut() {
                     *slot = Some(text);
@@ -132,7 +140,9 @@ fn guard(session: u64, body: impl FnOnce() -> std::result::Result<(), (PyextStat
             status
         }
         Err(_) => {
-            let text = PANIC.with(|slot| slot.borrow_mut().take()).unwrap_or_else(|| "a panic".to_owned());
+            let of_worker = WORKER_PANIC.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let text = of_worker.or(PANIC.with(|slot| slot.borrow_mut().take()));
+            let text = text.unwrap_or_else(|| "a panic".to_owned());
             remember(session, format!("internal error: {text}"));
             PYEXT_BUG
         }

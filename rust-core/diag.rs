@@ -16,14 +16,17 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// Whether it says what all of the answer is about, and is said before everything else: the core is cut
-    /// off, or this is a copy.
+    /// off or damaged, or this is a copy.
     pub fn is_said_first(&self) -> bool {
-        self.what.starts_with(TRUNCATED) || self.what.starts_with(COPIED)
+        [TRUNCATED, DAMAGED, COPIED].iter().any(|one| self.what.starts_with(one))
     }
 }
 
 /// How the remark about a core that is cut off begins.
 pub const TRUNCATED: &str = "the core is truncated";
+
+/// How the remark on a core with impossible headers begins.
+pub const DAMAGED: &str = "the core is damaged";
 
 /// How the remark about a copy begins.
 pub const COPIED: &str = "from the copy of process";

@@ -104,10 +104,12 @@ pub const SYMBOLS: usize = 4096;
 pub const UNWIND_TABLES: usize = 512 << 20;
 /// Bytes of one read of the target.
 pub const READ: usize = DICT_ENTRIES * 8;
-/// Pages of one mapping whose presence is asked for, each: 256 GiB.
-pub const PAGES: u64 = 1 << 26;
-/// Pools in one mapping: 64 GiB of 4 KiB each.
-pub const POOLS: u64 = 1 << 24;
+/// Bytes of a mapping of which it is asked what was ever touched: of a larger one all may have been.
+pub const MAPPING: u64 = 256 << 30;
+/// Places of segments of mimalloc in one mapping.
+pub const SEGMENTS: u64 = 1 << 24;
+/// Objects of all the garbage collector's lists that are told apart by their list.
+pub const LISTED: usize = 1 << 26;
 /// Blocks of mimalloc's that other threads have given back to a heap: the owner takes them at its next allocation of
 /// their size.
 pub const DELAYED_BLOCKS: usize = 1 << 20;

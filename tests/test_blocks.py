@@ -70,6 +70,14 @@ def test_core(interpreter, tmp_path):
         check(process.truth(), interpreter, core=core)
 
 
+@pytest.mark.parametrize("name", ["3.8-pyenv", "3.11-deb-stripped", "3.13-pyenv"])
+def test_debug_allocator(name):
+    """Its marks lie before each block, twice where pymalloc has passed on what was too large."""
+    interpreter = interpreters.named(name)
+    with target.Target(interpreter, "blocks_scene.py", env={"PYTHONMALLOC": "debug"}) as process:
+        check(process.truth(), interpreter, pid=process.pid)
+
+
 def test_without_options_nothing_is_looked_up():
     interpreter = interpreters.named("3.11-deb-stripped")
     with target.Target(interpreter, "blocks_scene.py") as process:

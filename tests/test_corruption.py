@@ -145,7 +145,7 @@ def run_seed(victim, seed):
         if kind == "truncate":
             found += [f"{one.command}: does not begin with the truncation" for one in answers if not says_so_first(one)]
     except gdbrun.GdbError as error:
-        found = [str(error)[-3000:]]
+        found = [str(error)[:3000]]
     finally:
         victim.core.restore()
         if os.path.exists(copy):

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 
 import conftest
@@ -231,6 +232,46 @@ def test_truncated_core(broken, kernel_core, tmp_path, percent):
         assert "bug" not in answer.error
     if answers[-1].text:
         assert "truncated" in json.dumps(the_json(answers[-1]))
+
+
+def with_headers(path, change):
+    """Gives the core at `path` other program headers, at its end: what `change` makes of those that it has."""
+    with open(path, "r+b") as file:
+        header = bytearray(file.read(64))
+        # e_phoff, e_phnum; a program header has 56 bytes.
+        (offset,), (count,) = struct.unpack_from("<Q", header, 32), struct.unpack_from("<H", header, 56)
+        file.seek(offset)
+        headers = change([bytearray(file.read(56)) for _ in range(count)])
+        struct.pack_into("<Q", header, 32, file.seek(0, os.SEEK_END))
+        struct.pack_into("<H", header, 56, len(headers))
+        file.write(b"".join(headers))
+        file.seek(0)
+        file.write(header)
+
+
+def test_core_whose_mappings_overlap(broken, kernel_core, tmp_path):
+    """Each three times, and one that claims all memory behind it: it is said, and what is there is read once."""
+    core = str(tmp_path / "core")
+    shutil.copy(kernel_core, core)
+    loads = []
+
+    def change(headers):
+        loads.extend(one for one in headers if one[:4] == b"\1\0\0\0")
+        first = bytearray(loads[0])
+        struct.pack_into("<Q", first, 40, 1 << 60)
+        return [*headers, *loads, *loads, first]
+
+    with_headers(core, change)
+    commands = (COMMAND, "py-heap --by type --json --limit 100000")
+    whole, damaged = (broken.ask(*commands, core=path) for path in (kernel_core, core))
+    for before, after in zip(map(the_json, whole), map(the_json, damaged)):
+        said = [one["what"] for one in after["diagnostics"] if "begin in another one" in one["what"]]
+        # Of three alike two begin in another one; what claims all memory too, and the next one begins in it.
+        number = 2 * len(loads) + 2
+        assert said == [f"the core is damaged: {number} of the mappings in its headers begin in another one"]
+        assert not any("begin in another one" in one["what"] for one in before["diagnostics"])
+        for key in ("threads", "rows"):
+            assert before.get(key) == after.get(key)
 
 
 def test_core_that_lacks_its_last_page(broken, kernel_core, tmp_path):

@@ -332,3 +332,21 @@ def test_what_does_not_go_together(tmp_path):
     said = [f"py-heap: {why}. Type: help py-heap\n" for why in refused.values()]
     assert [answer.error for answer in answers[1:]] == said
     assert not any(answer.text for answer in answers[1:]) and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["2.7-pyenv", "3.11-deb-stripped", "3.14-deb-stripped"])
+def test_what_was_never_touched_stays_so(name):
+    """Reading a page of it would map it: the kernel counts the page tables that this takes."""
+
+    def page_tables(pid):
+        with open(f"/proc/{pid}/status") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmPTE:"))
+
+    interpreter = interpreters.named(name)
+    with target.Target(interpreter, "sparse_scene.py") as scene:
+        before = page_tables(scene.pid)
+        commands = ["py-heap --json", "py-heap --check --json", "py-heap --native --json", "py-dup --json"]
+        answers = gdbrun.run(commands, interpreter, pid=scene.pid)
+        # One page has the addresses of 2 MiB: all of the mapping takes 2048.
+        assert page_tables(scene.pid) - before < 100
+    assert all(json.loads(answer.text) for answer in answers)

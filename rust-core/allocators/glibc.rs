@@ -55,6 +55,9 @@ pub struct Chunk<'a> {
 pub struct Places<'a> {
     /// Anonymous and writable mappings, in address order.
     pub mappings: &'a [(u64, u64)],
+    /// What of them was ever touched, in address order: all headers of chunks were. Reading more would map pages into
+    /// a process.
+    pub touched: &'a [(u64, u64)],
     /// The data of images: the main arena is in the C library's.
     pub data: &'a [(u64, u64)],
 }
@@ -80,13 +83,18 @@ struct Roots {
     arenas: Vec<u64>,
     /// Topmost chunks of heaps that are not aligned.
     tops: Vec<u64>,
+    /// Bytes of all heaps.
+    bytes: u64,
 }
 
 impl Roots {
     /// All free chunks on the lists, in address order.
     fn free(mut self, source: &dyn Source, data: &[(u64, u64)], go_on: &dyn Fn() -> bool) -> Vec<(u64, u64)> {
-        let mut lists = Lists::new(source);
+        let mut lists = Lists::new(source, self.bytes, go_on);
         for (addr, size) in &self.threads {
+            if !go_on() {
+                return Vec::new();
+            }
             lists.thread(*addr, *size);
         }
         self.tops.sort_unstable();
@@ -113,14 +121,24 @@ impl Roots {
 /// A window of the target's memory.
 struct Window<'a> {
     source: &'a dyn Source,
+    /// What was ever touched.
+    touched: &'a [(u64, u64)],
     start: u64,
     bytes: Vec<u8>,
     have: usize,
+    /// How often it was filled.
+    fills: u64,
 }
 
 impl<'a> Window<'a> {
-    fn new(source: &'a dyn Source) -> Window<'a> {
-        Window { source, start: 0, bytes: vec![0; WINDOW], have: 0 }
+    fn new(source: &'a dyn Source, touched: &'a [(u64, u64)]) -> Window<'a> {
+        Window { source, touched, start: 0, bytes: vec![0; WINDOW], have: 0, fills: 0 }
+    }
+
+    /// The first part from `addr` on that was touched.
+    fn touched_from(&self, addr: u64) -> Option<(u64, u64)> {
+        let after = self.touched.partition_point(|(_, end)| *end <= addr);
+        self.touched.get(after).map(|(start, end)| (addr.max(*start), *end))
     }
 
     /// `length` bytes at `addr`, fewer where memory ends.
@@ -129,7 +147,10 @@ impl<'a> Window<'a> {
         let whole = inside(self).is_some_and(|at| at + length <= self.have);
         if !whole {
             self.start = addr;
-            self.have = self.source.read_some(addr, &mut self.bytes);
+            self.fills += 1;
+            let end = self.touched_from(addr).filter(|(start, _)| *start == addr).map_or(addr, |(_, end)| end);
+            let most = usize::try_from(end - addr).unwrap_or(WINDOW).clamp(length, WINDOW);
+            self.have = self.source.read_some(addr, &mut self.bytes[..most]);
         }
         match inside(self) {
             Some(at) => &self.bytes[at..self.have.min(at + length)],
@@ -175,9 +196,14 @@ pub fn walk(
 ) -> Walked {
     let mappings = places.mappings;
     let (mut walked, mut roots) = (Walked::default(), Roots::default());
-    let mut window = Window::new(source);
+    let mut window = Window::new(source, places.touched);
     let mut done = 0;
+    // The first mapping behind those that lie side by side.
+    let mut behind = 0;
     for (i, (start, end)) in mappings.iter().enumerate() {
+        if i >= behind {
+            behind = i + 1 + mappings[i..].windows(2).take_while(|two| two[0].1 == two[1].0).count();
+        }
         let start = done.max(*start);
         if start >= *end {
             continue;
@@ -185,8 +211,7 @@ pub fn walk(
         if !go_on() {
             break;
         }
-        let side_by_side = mappings[i..].windows(2).take_while(|two| two[0].1 == two[1].0).count() + 1;
-        let run = &mappings[i..i + side_by_side];
+        let run = &mappings[i..behind];
         match heap_at(&mut window, start, run, elsewhere) {
             Some((first, end)) => {
                 let mut visit = |chunk: Chunk<'_>| {
@@ -197,6 +222,7 @@ pub fn walk(
                 };
                 let (end, top) = heap(&mut window, first, end, run, go_on, &mut walked, &mut visit);
                 done = end;
+                roots.bytes = roots.bytes.saturating_add(end.saturating_sub(first));
                 // heap_info.ar_ptr is the first word of a heap that is aligned.
                 let arena = word(window.get(start, 8), 0).filter(|_| start.is_multiple_of(HEAP_ALIGNMENT));
                 roots.arenas.extend(arena);
@@ -222,6 +248,8 @@ fn heap_at(
     elsewhere: &dyn Fn(u64) -> bool,
 ) -> Option<(u64, u64)> {
     let (_, end) = *run.first()?;
+    // A heap begins with a header.
+    window.touched_from(start).filter(|(first, _)| *first == start)?;
     if !start.is_multiple_of(HEAP_ALIGNMENT) {
         return (start..end.min(start + FIRST_CHUNK_WITHIN))
             .step_by(HEADER as usize)
@@ -302,9 +330,21 @@ fn heap(
 /// Where chunks follow each other again, after a place where they do not.
 fn resume(window: &mut Window<'_>, broken: u64, end: u64, go_on: &dyn Fn() -> bool) -> u64 {
     let mut at = broken + HEADER;
+    let mut touched = at;
+    // Each place can lead far away and back.
+    let most = window.fills.saturating_add(((end - broken) / WINDOW as u64).saturating_mul(16)).saturating_add(256);
+    let mut fills = window.fills;
     while at < end {
-        if (at - broken).is_multiple_of(WINDOW as u64) && !go_on() {
-            return end;
+        if at >= touched {
+            let Some((next, to)) = window.touched_from(at) else { return end };
+            (at, touched) = (next.next_multiple_of(HEADER), to);
+            continue;
+        }
+        if window.fills != fills {
+            fills = window.fills;
+            if fills > most || !go_on() {
+                return end;
+            }
         }
         if let Some((size, _)) = window.chunk(at, end)
             && size < WINDOW as u64
@@ -332,16 +372,25 @@ fn mapped(
     let mut places = Vec::new();
     let mut skip = start;
     let mut at = start;
+    let mut touched = (0, 0);
     while at < end {
         if !go_on() {
             return;
         }
         places.clear();
         while places.len() < BATCH as usize && at < end {
-            if !elsewhere(at) {
+            if at >= touched.1 {
+                let Some(next) = window.touched_from(at) else { break };
+                touched = next;
+            }
+            at = touched.0.next_multiple_of(PAGE).max(at);
+            if at < end && !elsewhere(at) {
                 places.push(at);
             }
             at += PAGE;
+        }
+        if places.is_empty() {
+            return;
         }
         let heads = &mut heads[..places.len() * SHORT];
         window.source.gather(&places, SHORT, heads);
@@ -385,7 +434,8 @@ mod tests {
         let mut fake = Fake::default();
         fake.add(start, bytes);
         let source = Cache::new(Box::new(fake), None);
-        let places = Places { mappings: &[(start, end)], data: &[] };
+        let all = [(start, end)];
+        let places = Places { mappings: &all, touched: &all, data: &[] };
         let walked = |elsewhere: &dyn Fn(u64) -> bool| {
             let mut chunks = 0;
             (walk(&source, places, elsewhere, &|| true, &mut |_| chunks += 1).heaps, chunks)

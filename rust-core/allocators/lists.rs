@@ -25,6 +25,9 @@ const FAST_BINS: u64 = 10;
 const BINS: u64 = 127;
 /// Of an arena's lists, those that must be as they can be for it to be believed, and those that must be empty.
 const SOUND: (usize, usize) = (120, 8);
+/// Links that are followed of what is no list, and links between two questions to the user.
+const TRIED: u64 = 1 << 16;
+const TOLD: u64 = 1 << 12;
 /// Bytes of the C library's data that are read at a time.
 const RUN: usize = 1 << 16;
 
@@ -78,6 +81,9 @@ pub fn may_be_lists(size: u64, contents: &[u8]) -> bool {
 /// Follows lists of free chunks.
 pub struct Lists<'a> {
     source: &'a dyn Source,
+    go_on: &'a dyn Fn() -> bool,
+    /// Links that may still be followed.
+    room: u64,
     /// What malloc returned for them, and the bytes that could be used there.
     pub free: Vec<(u64, u64)>,
 }
@@ -88,9 +94,10 @@ fn reveal(link: u64, place: u64, protected: bool) -> u64 {
 }
 
 impl<'a> Lists<'a> {
-    /// None known.
-    pub fn new(source: &'a dyn Source) -> Lists<'a> {
-        Lists { source, free: Vec::new() }
+    /// None known, in heaps of so many bytes.
+    pub fn new(source: &'a dyn Source, heaps: u64, go_on: &'a dyn Fn() -> bool) -> Lists<'a> {
+        // A chunk is on one list, which is followed twice if its links are not protected.
+        Lists { source, go_on, room: (heaps / LEAST).saturating_mul(2).saturating_add(TRIED), free: Vec::new() }
     }
 
     /// Adds what is on the lists of a thread, which begin at `addr` in a chunk of `size` bytes, if that is what they
@@ -126,19 +133,29 @@ impl<'a> Lists<'a> {
         let first = shape.first(lists, bin)?;
         // Larger ones (2.42) are together with others up to twice as large.
         let size = (bin < SMALL_BINS).then_some(LEAST + bin as u64 * HEADER);
-        let length = self.list(first, 0, protected, &|found| size.is_none_or(|size| size == found))?;
-        (!shape.counted || shape.count(lists, bin)? == length).then_some(())
+        let count = shape.count(lists, bin).filter(|_| shape.counted);
+        let fits = |found| size.is_none_or(|size| size == found);
+        let length = self.list(first, 0, (protected, count.unwrap_or(u64::MAX)), &fits)?;
+        count.is_none_or(|count| count == length).then_some(())
     }
 
     /// Follows a list from the chunk whose link to the next is at `at`; `forward` bytes lie between what a link says
-    /// and the link there. How long it is; `None` if it is no list.
-    fn list(&mut self, mut at: u64, forward: u64, protected: bool, fits: &dyn Fn(u64) -> bool) -> Option<u64> {
+    /// and the link there. How long it is; `None` if it is no list of at most so many.
+    fn list(
+        &mut self,
+        mut at: u64,
+        forward: u64,
+        (protected, most): (bool, u64),
+        fits: &dyn Fn(u64) -> bool,
+    ) -> Option<u64> {
         let mut length = 0u64;
         // Where the list was at the last power of two: one that leads back comes there again.
         let mut mark = 0;
         let mut head = [0u8; 16];
         while at != 0 {
-            if !at.is_multiple_of(HEADER) || at == mark {
+            self.room = self.room.checked_sub(1)?;
+            let is_told = !self.room.is_multiple_of(TOLD) || (self.go_on)();
+            if !at.is_multiple_of(HEADER) || at == mark || length == most || !is_told {
                 return None;
             }
             if length.is_power_of_two() {
@@ -174,9 +191,11 @@ impl<'a> Lists<'a> {
             let fits = |size| size == LEAST + bin * HEADER;
             let first = first.wrapping_add(HEADER);
             let before = self.free.len();
-            if self.list(first, HEADER, true, &fits).is_none() {
+            if self.list(first, HEADER, (true, u64::MAX), &fits).is_none() {
                 let damaged = self.free.split_off(before);
-                if self.list(first, HEADER, false, &fits).is_none() && self.free.len() - before < damaged.len() {
+                if self.list(first, HEADER, (false, u64::MAX), &fits).is_none()
+                    && self.free.len() - before < damaged.len()
+                {
                     self.free.truncate(before);
                     self.free.extend(damaged);
                 }
@@ -263,7 +282,7 @@ mod tests {
 
     fn free(piece: &Piece) -> Vec<(u64, u64)> {
         let memory = piece.memory();
-        let mut lists = Lists::new(&memory);
+        let mut lists = Lists::new(&memory, 1 << 20, &|| true);
         lists.thread(AT + 0x10, 0x290);
         lists.free
     }
@@ -304,7 +323,7 @@ mod tests {
         }
         assert!(may_be_lists(0x300, &piece.bytes[0x10..0x308]));
         let memory = piece.memory();
-        let mut lists = Lists::new(&memory);
+        let mut lists = Lists::new(&memory, 1 << 20, &|| true);
         lists.thread(AT + 0x10, 0x300);
         assert_eq!((lists.free.len(), memory.counters().reads), (0, 5));
     }
@@ -317,7 +336,7 @@ mod tests {
         piece.put(AT + 0x1010, (AT + 0x1030) ^ (AT + 0x1010) >> 12);
         let top = AT + 80;
         let memory = piece.memory();
-        let mut lists = Lists::new(&memory);
+        let mut lists = Lists::new(&memory, 1 << 20, &|| true);
         lists.arena(top);
         assert_eq!(lists.free, []);
         for bin in 0..BINS {
@@ -326,7 +345,7 @@ mod tests {
             }
         }
         let memory = piece.memory();
-        let mut lists = Lists::new(&memory);
+        let mut lists = Lists::new(&memory, 1 << 20, &|| true);
         lists.arena(top);
         assert_eq!(lists.free, [(AT + 0x1010, 0x28), (AT + 0x1040, 0x28)]);
     }

@@ -41,7 +41,7 @@ pub struct Edges<'a> {
 /// Bytes of tables that one pass over all references may read, in a process that has touched these parts of its memory:
 /// tables do not overlap, but what is damaged may.
 pub(super) fn budget(populated: &[(u64, u64)]) -> AtomicU64 {
-    let bytes: u64 = populated.iter().map(|(start, end)| end.saturating_sub(*start)).sum();
+    let bytes = populated.iter().fold(0u64, |sum, (start, end)| sum.saturating_add(end.saturating_sub(*start)));
     AtomicU64::new(bytes.saturating_mul(4))
 }
 
@@ -101,7 +101,8 @@ pub(super) struct Frame {
     pub(super) tag: u64,
 }
 
-fn at(slot: &Slot) -> Option<usize> {
+/// Where a field is, if this build has it.
+pub(super) fn at(slot: &Slot) -> Option<usize> {
     slot.at().ok().and_then(|at| usize::try_from(at).ok())
 }
 

@@ -4,16 +4,18 @@
 //! [`crate::layout::borrowed`] knows to be none. That covers types that nobody has described: a C struct keeps its
 //! references in words.
 
+use super::edges::at;
 use super::owners::DictAt;
 use super::sizes::Rule;
 use super::types::{Info, TypeId};
 use crate::bytes::Addr;
 use crate::layout::borrowed::{borrowed, only};
-use crate::layout::{DictKeys, Fields, Frames, InstanceDict, Slot};
-use crate::limits;
+use crate::layout::{DictKeys, Fields, Frames, InstanceDict};
 use crate::objects::datetime::struct_size;
 use crate::objects::{Kind, Objects, flag};
 
+/// Bytes of the largest struct of which only some words are references.
+const ONLY: usize = 512;
 /// Bytes of `f_blockstack` (`CO_MAXBLOCKS` of three ints), before `f_localsplus`: what is unused of it is not set.
 const BLOCKS: usize = 20 * 12;
 
@@ -87,10 +89,6 @@ impl Holder {
     }
 }
 
-fn at(slot: &Slot) -> Option<usize> {
-    slot.at().ok().and_then(|at| usize::try_from(at).ok())
-}
-
 /// The holder of the type with this `info`.
 pub(super) fn holder(objects: &Objects, info: &Info) -> Holder {
     let mut holder = Holder::leaf(info);
@@ -137,7 +135,7 @@ pub(super) fn holder(objects: &Objects, info: &Info) -> Holder {
     for known in objects.bases(&ty) {
         let name = objects.c_name(&known);
         if let Some(only) = only(name, rules.python2) {
-            let end = usize::try_from(known.basicsize).unwrap_or(0).min(limits::BASICSIZE as usize);
+            let end = usize::try_from(known.basicsize).unwrap_or(0).min(header + ONLY);
             let is_reference = |at: &usize| only.iter().any(|word| header + *word as usize == *at);
             holder.borrowed.extend((header..end).step_by(8).filter(|at| !is_reference(at)));
             holder.items = false;

@@ -55,7 +55,6 @@ use reach::{Known, Reached};
 use scan::{Plan, Pool, Reader, Scanned, Tally, Window};
 use segments::Segments;
 use std::time::{Duration, Instant};
-use troubles::Troubles;
 use types::{Info, TypeId, Types};
 
 /// Instances of Python 2's old classes, and those classes: their dicts are no `tp_dictoffset`'s.
@@ -119,10 +118,10 @@ impl Census {
         let regions = memory.regions();
         let mapped = regions.iter().filter(|r| r.writable).map(|r| (r.start, r.end));
         let poll = || memory.poll();
-        let too_large = |(start, end): (u64, u64)| memory.is_slow() && end - start > limits::SLOW_MAPPING;
-        let is_possible = |(_, end): (u64, u64)| end <= Loose::END;
-        let mut populated = memory.populated();
-        populated.retain(|part| is_possible(*part) && !too_large(*part));
+        let is_possible = |(_, end): &(u64, u64)| *end <= Loose::END;
+        let largest = if memory.is_slow() { limits::SLOW_MAPPING } else { limits::MAPPING };
+        let (populated, left_out): (Vec<_>, Vec<_>) =
+            memory.populated().into_iter().filter(is_possible).partition(|(start, end)| end - start <= largest);
         let pools = if rules.free_threaded {
             let segments = Segments::find(objects, reader.source(), &populated, &poll)?;
             Pools::of(segments, mapped, rules.pool)
@@ -130,21 +129,20 @@ impl Census {
             Pools::find(&reader, &populated, mapped, rules.pool, &poll)?
         };
         let anonymous = regions.iter().filter(|r| r.writable && r.is_anonymous());
-        let (left_out, mut mappings): (Vec<_>, Vec<_>) =
-            anonymous.map(|r| (r.start, r.end)).filter(|r| is_possible(*r)).partition(|r| too_large(*r));
+        let mut mappings: Vec<_> = anonymous.map(|r| (r.start, r.end)).filter(is_possible).collect();
         let data = regions.iter().filter(|r| r.writable && r.path.starts_with('/') && !r.path.starts_with("/dev/"));
         let data: Vec<_> = data.map(|r| (r.start, r.end)).collect();
         let go_on = || memory.poll().is_ok();
         let allocator = reach::allocator(&regions).filter(|_| !rules.free_threaded);
         if allocator.is_some() {
             // Another allocator's memory can look like some chunks, but not to the end.
-            let places = glibc::Places { mappings: &mappings, data: &data };
+            let places = glibc::Places { mappings: &mappings, touched: &populated, data: &data };
             let walked = glibc::walk(reader.source(), places, &|page| pools.contains(page), &go_on, &mut |_| ());
             if walked.heaps == 0 || !walked.breaks.is_empty() {
                 mappings.clear();
             }
         }
-        let places = glibc::Places { mappings: &mappings, data: &data };
+        let places = glibc::Places { mappings: &mappings, touched: &populated, data: &data };
         let bytes = regions.iter().fold(0u64, |sum, r| sum.saturating_add(r.end.saturating_sub(r.start)));
         let progress = memory.progress();
         let statics = statics::Places::new(objects);
@@ -229,14 +227,12 @@ impl Census {
 
     /// What does not fit, for the user.
     pub fn remarks(&self) -> Vec<Diagnostic> {
-        let Troubles { broken, miscounted, unreadable, blank, untyped, impossible, places } = &self.scanned.troubles;
         let walked = self.scanned.walked.as_ref();
         let breaks = walked.map_or(&[][..], |walked| &walked.breaks);
         let skipped: u64 = breaks.iter().map(|(_, bytes)| bytes).sum();
         let list = |all: &mut dyn Iterator<Item = u64>| {
             all.take(4).map(|addr| Addr(addr).to_string()).collect::<Vec<_>>().join(", ")
         };
-        let at = |kind: &str| list(&mut places.iter().filter(|(what, _)| *what == kind).map(|(_, addr)| *addr));
         let mut remarks = Vec::new();
         remarks.extend(self.scanned.reached.as_ref().and_then(Reached::remark));
         let mut say = |count: u64, what: String, at: String| {
@@ -244,28 +240,9 @@ impl Census {
                 remarks.push(Diagnostic { what, at });
             }
         };
-        say(
-            *broken,
-            format!("{broken} pools have a broken list of free blocks: some of these may be counted as objects"),
-            at("broken"),
-        );
-        say(
-            *miscounted,
-            format!("{miscounted} pools have another number of free blocks than they say"),
-            at("miscounted"),
-        );
-        say(*unreadable, format!("{unreadable} pools cannot be read: their objects are missing"), at("unreadable"));
-        say(*blank, format!("{blank} pools have zeros where their header was: their objects are missing"), at("blank"));
-        say(
-            *untyped,
-            format!("{untyped} objects in the garbage collector's lists have no type and are not counted"),
-            at("untyped"),
-        );
-        say(
-            *impossible,
-            format!("{impossible} objects claim an impossible size: only that of their fixed part is counted"),
-            at("impossible"),
-        );
+        for (what, places) in self.scanned.troubles.sentences() {
+            say(1, what, list(&mut places.into_iter()));
+        }
         say(
             breaks.len() as u64,
             format!("malloc's chunks do not follow each other: {skipped} bytes were not looked at"),
@@ -277,16 +254,16 @@ impl Census {
             format!("there are more than {types} types: the objects of the others are missing"),
             list(&mut self.types.last().iter().map(|(info, _)| info.addr)),
         );
-        let left_out = &self.scanned.left_out;
-        let bytes: u64 = left_out.iter().map(|(start, end)| end - start).sum();
-        say(
-            left_out.len() as u64,
-            format!(
-                "{bytes} bytes of mappings that are too large to be read through this connection were not looked at: a \
-                 core has them"
-            ),
-            list(&mut left_out.iter().map(|(start, _)| *start)),
-        );
+        let left_out = self.scanned.left_out.iter();
+        let (huge, large): (Vec<_>, Vec<_>) = left_out.partition(|(start, end)| end - start > limits::MAPPING);
+        let gibibytes = limits::MAPPING >> 30;
+        let large_why = "are too large to be read through this connection were not looked at: a core has them";
+        let huge_why = format!("have more than {gibibytes} GiB were not looked at");
+        for (parts, why) in [(large, large_why), (huge, &huge_why)] {
+            let bytes = parts.iter().fold(0u64, |sum, (start, end)| sum.saturating_add(end - start));
+            let what = format!("{bytes} bytes of mappings that {why}");
+            say(parts.len() as u64, what, list(&mut parts.iter().map(|(start, _)| *start)));
+        }
         remarks
     }
 }

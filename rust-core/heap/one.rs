@@ -1,7 +1,7 @@
 //! One object of the census: its size, its block, and which object an address lies in.
 
 use super::Census;
-use super::scan::{Pool, Window};
+use super::scan::{Pool, Window, debug_marks};
 use super::sizes::{self, MOST, Sizes};
 use super::types::{Info, TypeId};
 use crate::allocators::glibc::HEAD;
@@ -72,7 +72,7 @@ impl Census {
             return Some(Block { addr: Addr(page.block(i as usize)), size: page.size, pool: true });
         }
         // Of another allocator's block nobody knows where it begins, nor where it ends.
-        chunk(objects, addr).filter(|_| !self.has_other_blocks()).map(|size| Block { addr, size, pool: false })
+        chunk(objects, addr).filter(|_| !self.has_other_blocks())
     }
 
     /// Whether blocks outside of pools are those of an allocator that is not glibc's.
@@ -124,11 +124,17 @@ fn block_in(pool: &Pool, addr: Addr) -> Option<Block> {
     Some(Block { addr: Addr(first + addr.0.checked_sub(first)? / size * size), size, pool: true })
 }
 
-/// Bytes that a program may use of the chunk of malloc at `addr`, if its header can be true.
-fn chunk(objects: &Objects, addr: Addr) -> Option<u64> {
+/// The part that a program may use of the chunk of malloc whose memory begins at `addr`, if its header can be true.
+fn chunk(objects: &Objects, mut addr: Addr) -> Option<Block> {
+    // What pymalloc passes on with `PYTHONMALLOC=debug` is marked twice.
+    for _ in 0..2 {
+        let mut before = [0; 16];
+        objects.memory.read(addr - 16, &mut before).ok()?;
+        addr = addr - debug_marks(&before) as u64;
+    }
     let raw = objects.memory.uint(addr - 8, 8).ok()?;
     let size = (raw & !7).checked_sub(if raw & 2 == 0 { 8 } else { 16 })?;
-    (addr.0.is_multiple_of(16) && size > 0 && size < 1 << 47).then_some(size)
+    (addr.0.is_multiple_of(16) && size > 0 && size < 1 << 47).then_some(Block { addr, size, pool: false })
 }
 
 /// What `sys.getsizeof` says of the object at `addr`, of the type `info` with number `id`, that begins with

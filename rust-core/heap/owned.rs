@@ -258,10 +258,10 @@ impl Owner<'_> {
             }
             What::Mapping => {
                 let (data, size) = (at(0)?, at(8)?);
-                let regions = self.objects.memory.regions();
-                let region = maps::find(&regions, data)?;
-                // A length is a claim. Mappings next to each other may be shown as one, or one as several.
-                (region.start <= data && size < MOST).then_some(Owned { native: size, ..Owned::default() })
+                // A length is a claim. One mapping may be shown as several.
+                maps::find(&self.regions, data)?;
+                maps::find(&self.regions, data.checked_add(size.checked_sub(1)?)?)?;
+                native(size)
             }
             What::Ndarray => {
                 // data; nd; dimensions; strides; base; descr; flags.

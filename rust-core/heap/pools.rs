@@ -8,14 +8,16 @@ use crate::allocators::mimalloc::Page;
 use crate::allocators::pymalloc;
 use crate::bytes::uint;
 use crate::error::{Error, Result};
-use crate::limits;
 use crate::process::Source;
+use std::ops::Range;
 
 /// Where a header has the number of the pool's arena (`arenaindex`).
 const ARENA_INDEX: usize = 32;
 /// Headers that are read at a time.
 const BATCH: u64 = 2048;
 
+/// Places of pools that have their bits together: 64 GiB of 4 KiB each.
+const POOLS: u64 = 1 << 24;
 /// Pages of mimalloc that are closer together are in one part.
 const NEAR: u64 = 1 << 30;
 
@@ -58,10 +60,12 @@ impl Pools {
         let places = memory.iter().filter_map(|(start, end)| {
             let first = start.checked_next_multiple_of(pools.size)?;
             // The last pages of a pool may never have been touched.
-            let count = end.saturating_sub(first).div_ceil(pools.size);
-            (count > 0 && count <= limits::POOLS).then_some((first, count))
+            Some((first, end.saturating_sub(first).div_ceil(pools.size)))
         });
-        let places: Vec<_> = places.collect();
+        let some = |(first, count): (u64, u64)| {
+            (0..count).step_by(POOLS as usize).map(move |i| (first + i * size as u64, (count - i).min(POOLS)))
+        };
+        let places: Vec<_> = places.flat_map(some).collect();
         let mut headers = headers(reader, &places, size, go_on)?.into_iter().peekable();
         for (first, count) in places {
             let mut bits = vec![0u64; (count as usize).div_ceil(64)];
@@ -199,7 +203,13 @@ fn headers(
             let bytes = &mut bytes[..addresses.len() * pymalloc::OVERHEAD];
             source.gather(&addresses, pymalloc::OVERHEAD, bytes);
             let headers = addresses.iter().zip(bytes.chunks_exact(pymalloc::OVERHEAD));
-            let headers = headers.filter_map(|(place, bytes)| Some((*place, Header::new(bytes, size)?)));
+            // Zeros say something in an arena only, which may have begun in the batch before.
+            let mut near = *first;
+            let headers = headers.filter_map(|(place, bytes)| {
+                let header = Header::new(bytes, size)?;
+                near = if header == Header::Zeros { near } else { *place };
+                (place - near < pymalloc::ARENA).then_some((*place, header))
+            });
             found.push((number, headers.collect::<Vec<_>>()));
         }
         found
@@ -215,27 +225,35 @@ fn headers(
 }
 
 /// Reads the pools of `pool` bytes at `addresses`, which lie in a part of memory as large as `buffer`, together, and
-/// gives `f` what can be read of each; how many bytes were read, up to the last gap and behind it.
+/// gives `f` what can be read of each; which parts of the buffer were read, in order.
 pub(super) fn read_pools(
     source: &dyn Source,
     addresses: impl Iterator<Item = u64>,
     pool: usize,
     buffer: &mut [u8],
     f: &mut dyn FnMut(u64, &[u8]),
-) -> usize {
+) -> Vec<Range<usize>> {
     let mut addresses = addresses.peekable();
-    let Some(first) = addresses.peek().copied() else { return 0 };
+    let Some(first) = addresses.peek().copied() else { return Vec::new() };
     let mut have = source.read_some(first, buffer);
+    let mut read: Vec<Range<usize>> = std::iter::once(0..have).collect();
     for addr in addresses {
         let at = (addr - first) as usize;
         if at + pool > have {
-            // A gap before it: read what comes behind the gap. What an earlier window had there is no memory of this one.
-            buffer[have.min(at)..at].fill(0);
+            // A gap before it: read what comes behind the gap.
             have = at + source.read_some(addr, &mut buffer[at..]);
+            read.push(at..have);
         }
         f(addr, &buffer[at..(at + pool).min(have)]);
     }
-    have
+    read
+}
+
+/// Which of the parts that were read, in order, has what is `at` bytes from the start.
+pub(super) fn part_with(read: &[Range<usize>], at: u64) -> Option<Range<usize>> {
+    let at = usize::try_from(at).ok()?;
+    let after = read.partition_point(|part| part.start <= at);
+    read.get(after.checked_sub(1)?).filter(|part| at < part.end).cloned()
 }
 
 #[cfg(test)]
@@ -252,11 +270,13 @@ mod tests {
         let memory = Cache::new(Box::new(fake), None);
         let mut buffer = vec![9u8; 0x3000];
         let mut found = Vec::new();
-        let have = read_pools(&memory, [0x1000, 0x3000].into_iter(), 0x1000, &mut buffer, &mut |addr, bytes| {
+        let read = read_pools(&memory, [0x1000, 0x3000].into_iter(), 0x1000, &mut buffer, &mut |addr, bytes| {
             found.push((addr, bytes.len(), bytes.first().copied()));
         });
         assert_eq!(found, [(0x1000, 0x1000, Some(1)), (0x3000, 0x1000, Some(2))]);
-        assert_eq!(have, 0x3000);
-        assert!(buffer[0x1000..0x2000].iter().all(|byte| *byte == 0));
+        assert_eq!(read, [0..0x1000, 0x2000..0x3000]);
+        let parts = [0, 0xfff, 0x1000, 0x1fff, 0x2000, 0x3000, u64::MAX].map(|at| part_with(&read, at));
+        let (first, last) = (Some(0..0x1000), Some(0x2000..0x3000));
+        assert_eq!(parts, [first.clone(), first, None, None, last, None, None]);
     }
 }

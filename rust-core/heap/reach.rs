@@ -17,6 +17,7 @@ use super::roots;
 use super::scan::{Held, Plan, Scanned, Window, Worker};
 use super::statics;
 use super::tables::Table;
+use super::troubles::Trouble;
 use super::types::{Local, TypeId, Types};
 use super::walk::{LOOSE, Left, Walker};
 use crate::bytes::{Addr, word};
@@ -252,7 +253,7 @@ impl Pass<'_> {
                 break;
             }
         }
-        reached.missing += u64::from(self.area.is_full());
+        reached.missing = reached.missing.saturating_add(self.area.is_full().into());
         Ok(())
     }
 
@@ -448,7 +449,7 @@ impl Follower<'_> {
         let expected = !listed && self.pass.must_be_listed;
         let Some((id, before)) = self.worker.referenced(addr, (bytes, at), room, (listed, expected)) else {
             if listed {
-                self.worker.part.troubles.note("untyped", addr);
+                self.worker.part.troubles.note(Trouble::Untyped, addr);
             }
             return false;
         };

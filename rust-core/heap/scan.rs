@@ -11,11 +11,12 @@ use super::groups::Key;
 use super::loose::Loose;
 use super::owners::{Owner, Record};
 pub use super::plan::Plan;
-use super::pools::{Pools, read_pools};
+use super::pools::{Pools, part_with, read_pools};
 pub use super::reader::Reader;
 use super::reader::Share;
 use super::sizes::{HEAD, Pending};
 use super::statics;
+use super::troubles::Trouble;
 use super::types::{Local, TypeId, Types};
 pub use super::window::{Pool, Tally, Window};
 use crate::allocators::glibc;
@@ -27,6 +28,7 @@ use crate::process::Source;
 use crate::process::progress::Progress;
 pub(super) use found::Part;
 pub use found::Scanned;
+use std::ops::Range;
 
 /// Bytes that are read at a time.
 pub(super) const WINDOW: u64 = 1 << 20;
@@ -74,7 +76,7 @@ pub fn scan(
                     None => worker.chunks(places, &go_on),
                 },
                 Piece::Statics => {
-                    let data = statics::Data::read(static_places, source);
+                    let data = statics::Data::read(static_places, source, &go_on);
                     let mut worker = Worker::new((pools, plan), key, Local::new(types, pools, &data), &data, memory);
                     worker.statics(static_places, &data, types);
                     parts.push(worker.finish(&go_on));
@@ -90,7 +92,7 @@ pub fn scan(
     if let Some(segments) = &pools.segments {
         scanned.troubles.add(&segments.troubles);
     }
-    pools.blank.iter().for_each(|place| scanned.troubles.note("blank", *place));
+    pools.blank.iter().for_each(|place| scanned.troubles.note(Trouble::Blank, *place));
     scanned.sort();
     scanned
 }
@@ -109,7 +111,7 @@ fn units(addresses: &[u64], pool: u64) -> Vec<(usize, usize)> {
 
 /// Bytes that `PYTHONMALLOC=debug` and debug builds put before what the program gets: its size, and a letter
 /// and marks (`_PyMem_DebugRawAlloc`; 0xFB before 3.8, bpo-36389).
-fn debug_marks(block: &[u8]) -> usize {
+pub(super) fn debug_marks(block: &[u8]) -> usize {
     match block.get(8..16) {
         Some([b'o' | b'm' | b'r', rest @ ..]) if [0xfd; 7] == *rest || [0xfb; 7] == *rest => 16,
         _ => 0,
@@ -143,6 +145,8 @@ pub(super) struct Worker<'a> {
     pools: &'a Pools,
     /// Where in the blocks at hand an object can begin.
     positions: &'a [usize],
+    /// Bytes of marks before the block at hand: they are the object's too.
+    marks: u64,
     key: Option<&'a Key<'a>>,
     pub(super) local: Local<'a>,
     pub(super) source: &'a dyn Source,
@@ -172,6 +176,7 @@ impl<'a> Worker<'a> {
             plan,
             pools,
             positions: &plan.positions,
+            marks: 0,
             key,
             local,
             source,
@@ -215,9 +220,11 @@ impl<'a> Worker<'a> {
         let marks = debug_marks(chunk.head);
         let marks = marks + chunk.head.get(marks..).filter(|_| marks > 0).map_or(0, debug_marks);
         let (start, head) = (chunk.addr + marks as u64, &chunk.head[marks.min(chunk.head.len())..]);
+        self.marks = marks as u64;
         if let Some((before, id)) = self.block(start, head, chunk.size - marks as u64) {
             self.part.loose.push(Loose::new(start + before as u64, id));
         } else if self.plan.python2 {
+            self.marks = 0;
             self.numbers(chunk);
         }
     }
@@ -248,10 +255,7 @@ impl<'a> Worker<'a> {
             }
             self.positions = self.plan.positions_for(page.purpose);
             let source = self.source;
-            let next = |at: u64| {
-                let mut bytes = [0; 8];
-                (source.read_some(at, &mut bytes) == 8).then_some(u64::from_le_bytes(bytes))
-            };
+            let next = |at: u64| source.word(at);
             let chain = mimalloc::free_blocks(page, self.delayed(), &next, &mut self.free);
             self.note(chain, page.addr);
             let used: Vec<_> = (0..page.capacity).filter(|i| !self.free.contains(*i)).collect();
@@ -261,6 +265,7 @@ impl<'a> Worker<'a> {
                 let most = usize::try_from(page.size).unwrap_or(glibc::HEAD).min(glibc::HEAD);
                 let have = source.read_some(start, &mut head[..most]);
                 let marks = debug_marks(&head[..have]);
+                self.marks = marks as u64;
                 let (at, block) = (start + marks as u64, &head[marks.min(have)..have]);
                 if let Some((before, id)) = self.block(at, block, page.size - marks as u64) {
                     self.part.loose.push(Loose::new(at + before as u64, id));
@@ -276,8 +281,8 @@ impl<'a> Worker<'a> {
     fn note(&mut self, chain: Chain, addr: u64) {
         match chain {
             Chain::Sound => {}
-            Chain::Miscounted => self.part.troubles.note("miscounted", addr),
-            Chain::Broken => self.part.troubles.note("broken", addr),
+            Chain::Miscounted => self.part.troubles.note(Trouble::Miscounted, addr),
+            Chain::Broken => self.part.troubles.note(Trouble::Broken, addr),
         }
     }
 
@@ -292,15 +297,15 @@ impl<'a> Worker<'a> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut window = Window::default();
         let together = &mut buffer[..(last - first) as usize + pool];
-        let have = read_pools(self.source, addresses.iter().copied(), pool, together, &mut |addr, bytes| {
+        let read = read_pools(self.source, addresses.iter().copied(), pool, together, &mut |addr, bytes| {
             match pools.page(i) {
                 Some(page) => self.page(page, bytes, &mut window),
-                None if bytes.len() < pool => self.part.troubles.note("unreadable", addr),
+                None if bytes.len() < pool => self.part.troubles.note(Trouble::Unreadable, addr),
                 None => self.pool(addr, bytes, &mut window),
             }
             i += 1;
         });
-        self.near(*first, &buffer[..have]);
+        self.near(*first, &buffer, &read);
         self.buffer = buffer;
         window.types.shrink_to_fit();
         window.words.shrink_to_fit();
@@ -321,7 +326,7 @@ impl<'a> Worker<'a> {
     fn page(&mut self, page: &Page, bytes: &[u8], window: &mut Window) {
         let (start, size) = (page.start as usize, page.size as usize);
         if bytes.len() < start + page.capacity * size {
-            self.part.troubles.note("unreadable", page.addr);
+            self.part.troubles.note(Trouble::Unreadable, page.addr);
             return;
         }
         let next = |at: u64| word(bytes, (at - page.addr) as usize);
@@ -351,6 +356,7 @@ impl<'a> Worker<'a> {
             let block = &bytes[at..at + size];
             // All blocks of a pool have them or none has.
             let marks = *marks.get_or_insert_with(|| debug_marks(block));
+            self.marks = marks as u64;
             let (at, block) = (at + marks, &block[marks.min(block.len())..]);
             if let Some((_, id)) = self.block(addr + at as u64, block, block.len() as u64) {
                 self.objects.insert(i);
@@ -390,7 +396,7 @@ impl<'a> Worker<'a> {
             if info.before as usize != *before || self.plan.sizes.least(info) > room || !can_lead(&block[..*before]) {
                 continue;
             }
-            self.count(id, (addr, *before), block, (room, Held::Block(length)));
+            self.count(id, (addr, *before), block, (room, Held::Block(length + self.marks)));
             return Some((*before, id));
         }
         self.untyped(addr, block);
@@ -408,7 +414,7 @@ impl<'a> Worker<'a> {
         let first = self.part.pending.len();
         let mut size = self.plan.sizes.size((id, info), at, object, room, &mut self.part.pending);
         if size > self.memory {
-            self.part.troubles.note("impossible", at);
+            self.part.troubles.note(Trouble::Impossible, at);
             size = info.fixed();
         }
         let (allocated, length) = match held {
@@ -436,10 +442,7 @@ impl<'a> Worker<'a> {
     #[inline]
     fn pointer(&self, block: &[u8], place: i64, addr: u64, length: u64) -> Option<u64> {
         let at = u64::try_from(place).ok().filter(|at| *at < length)?;
-        let pointer = word(block, at as usize).or_else(|| {
-            let mut bytes = [0; 8];
-            (self.source.read_some(addr.wrapping_add(at), &mut bytes) == 8).then_some(u64::from_le_bytes(bytes))
-        })?;
+        let pointer = word(block, at as usize).or_else(|| self.source.word(addr.wrapping_add(at)))?;
         // 3.12 has other values of the same word, which it marks in the low bit.
         (pointer != 0 && pointer.is_multiple_of(8)).then_some(pointer)
     }
@@ -453,7 +456,7 @@ impl<'a> Worker<'a> {
             // had, and those behind it may do so too (values of 3.11, before which there is room).
             let linked = || self.linked(at, block, *before) && self.follows(at, block, *before);
             if self.plan.alive(object) && self.plan.count(object) < 1 << 20 && linked() {
-                self.part.troubles.note("untyped", addr + *before as u64);
+                self.part.troubles.note(Trouble::Untyped, addr + *before as u64);
             }
         }
     }
@@ -486,10 +489,9 @@ impl<'a> Worker<'a> {
         if !self.local.is_pointer(next & !3) {
             return false;
         }
-        let mut back = [0; 8];
         // The low bits are flags (3.8 and later).
-        self.source.read_some((next & !3).wrapping_add(8), &mut back) == 8
-            && u64::from_le_bytes(back) & !3 == addr.wrapping_sub(head as u64)
+        let back = self.source.word((next & !3).wrapping_add(8));
+        back.is_some_and(|back| back & !3 == addr.wrapping_sub(head as u64))
     }
 
     /// Whether the object before this one in the garbage collector's list points at it.
@@ -498,19 +500,17 @@ impl<'a> Worker<'a> {
         let head = self.plan.gc_head;
         let place = before.checked_sub(head).filter(|_| head > 0);
         let Some(back) = place.and_then(|at| word(block, at + 8)).map(|back| back & !3) else { return false };
-        let mut next = [0; 8];
         self.local.is_pointer(back)
-            && self.source.read_some(back, &mut next) == 8
-            && u64::from_le_bytes(next) & !3 == addr.wrapping_sub(head as u64)
+            && self.source.word(back).is_some_and(|next| next & !3 == addr.wrapping_sub(head as u64))
     }
 
     /// Adds those pending sizes that the window that was just read tells: most, as a dict's table of keys was
-    /// allocated together with it.
-    fn near(&mut self, start: u64, bytes: &[u8]) {
+    /// allocated together with it. These parts of `bytes` were read.
+    fn near(&mut self, start: u64, bytes: &[u8], read: &[Range<usize>]) {
         let mut i = self.settled;
         while let Some(one) = self.part.pending.get(i) {
-            let at = usize::try_from(one.at.wrapping_sub(start)).unwrap_or(usize::MAX);
-            match bytes.get(at..).and_then(|rest| rest.get(..HEAD)) {
+            let at = one.at.wrapping_sub(start);
+            match part_with(read, at).and_then(|part| bytes[at as usize..part.end].get(..HEAD)) {
                 Some(head) => {
                     let one = self.part.pending.swap_remove(i);
                     self.settle(&one, head);
@@ -527,7 +527,7 @@ impl<'a> Worker<'a> {
         let Part { pending, tallies, records, troubles, .. } = &mut self.part;
         let more = self.plan.sizes.more(one, head, self.source, &mut self.effort, pending);
         let Some(more) = more.filter(|more| *more <= self.memory) else {
-            troubles.note("impossible", one.of);
+            troubles.note(Trouble::Impossible, one.of);
             return;
         };
         if let Some(tally) = tallies.get_mut(usize::from(one.id)) {

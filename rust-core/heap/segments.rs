@@ -4,7 +4,7 @@
 //! `sys.modules` is an object, so it lies in a segment: that one tells the layout and the number that the cookies of
 //! all others have in common. Then every place where a segment can be is asked for its cookie.
 
-use super::troubles::Troubles;
+use super::troubles::{Trouble, Troubles};
 use crate::allocators::mimalloc::{LAYOUTS, Layout, PREFIX, Page, SEGMENT};
 use crate::error::{Error, Result};
 use crate::limits;
@@ -51,7 +51,7 @@ impl Segments {
         for (start, end) in memory {
             let Some(first) = start.max(&behind).checked_next_multiple_of(SEGMENT) else { continue };
             let count = end.saturating_sub(first).div_ceil(SEGMENT);
-            if count > limits::POOLS {
+            if count > limits::SEGMENTS {
                 continue;
             }
             behind = first + count * SEGMENT;
@@ -68,10 +68,10 @@ impl Segments {
                     match layout.pages(*place, &header[..have]) {
                         Some((pages, 0)) => segments.add(pages, &mut heaps),
                         Some((pages, _)) => {
-                            segments.troubles.note("unreadable", *place);
+                            segments.troubles.note(Trouble::Unreadable, *place);
                             segments.add(pages, &mut heaps);
                         }
-                        None => segments.troubles.note("unreadable", *place),
+                        None => segments.troubles.note(Trouble::Unreadable, *place),
                     }
                 }
             }
@@ -95,10 +95,7 @@ impl Segments {
 
     /// Follows the chain of those blocks of a heap that other threads have given back.
     fn given_back(&mut self, source: &dyn Source, heap: u64, layout: &Layout) {
-        let word = |at: u64| {
-            let mut bytes = [0; 8];
-            (source.read_some(at, &mut bytes) == 8).then_some(u64::from_le_bytes(bytes))
-        };
+        let word = |at: u64| source.word(at);
         let mut at = word(heap.wrapping_add(layout.delayed_free)).unwrap_or(0);
         let mut seen = HashSet::new();
         while at != 0 && self.delayed.len() < limits::DELAYED_BLOCKS && seen.insert(at) {

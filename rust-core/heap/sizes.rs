@@ -442,7 +442,7 @@ impl Sizes {
                 let variables = frame.value_stack.get(object).wrapping_sub(addr.wrapping_add(frame.locals));
                 push(frame.code.get(object), self.code.first, What::Code);
                 // One slot is in the fixed part.
-                basic.saturating_sub(8) + if variables > room { 0 } else { variables }
+                basic.saturating_sub(8) + if variables > room.min(MOST) { 0 } else { variables }
             }
             Rule::FrameObject => {
                 push(self.frame.frame.get(object), self.frame.executable, What::Executable);

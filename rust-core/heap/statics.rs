@@ -24,6 +24,8 @@ use std::collections::HashSet;
 
 /// What cannot be read alone.
 const PAGE: u64 = 4096;
+/// Bytes that are read at a time.
+const RUN: usize = 1 << 20;
 
 /// The largest `.bss` of a library whose headers cannot be read.
 const ZEROS: u64 = 1 << 16;
@@ -58,7 +60,8 @@ impl Places {
         let regions = memory.regions();
         let mut parts = Vec::new();
         for (start, end) in data(objects) {
-            for region in regions.iter().filter(|region| region.start < end && start < region.end) {
+            let first = regions.partition_point(|region| region.end <= start);
+            for region in regions[first..].iter().take_while(|region| region.start < end) {
                 let (start, end) = (start.max(region.start), end.min(region.end));
                 if region.path.starts_with('/') {
                     parts.push((start, end, region.writable));
@@ -104,7 +107,13 @@ pub fn data(objects: &Objects) -> Vec<(u64, u64)> {
         part.1 = if together { part.1.max(next.1) } else { part.1 };
         together
     });
-    parts
+    // What a module's headers say is a claim.
+    let mapped = |(start, end): (u64, u64)| {
+        let first = regions.partition_point(|region| region.end <= start);
+        let regions = regions[first..].iter().take_while(move |region| region.start < end);
+        regions.map(|region| (region.start.max(start), region.end.min(end))).collect::<Vec<_>>()
+    };
+    parts.into_iter().filter(|(start, end)| start < end).flat_map(mapped).collect()
 }
 
 /// The writable data of files with code, as far as the mappings show it. The zeros behind it (`.bss`) are a mapping of
@@ -133,24 +142,37 @@ pub(super) struct Data<'a> {
 
 impl<'a> Data<'a> {
     /// Those of `places`, as far as they can be read and [`limits::STATIC_BYTES`] go.
-    pub fn read(places: &Places, source: &'a dyn Source) -> Data<'a> {
+    pub fn read(places: &Places, source: &'a dyn Source, go_on: &dyn Fn() -> bool) -> Data<'a> {
         let mut data = Data { parts: Vec::new(), beyond: source };
+        let mut buffer = vec![0; RUN];
         let mut room = limits::STATIC_BYTES;
         for (start, end, writable) in &places.parts {
             let mut at = *start;
-            while at < *end && room > 0 {
-                let mut bytes = vec![0; (end - at).min(room) as usize];
-                let have = source.read_some(at, &mut bytes);
-                let all = have == bytes.len();
-                bytes.truncate(have);
+            let mut bytes = Vec::new();
+            while at < *end && room > 0 && go_on() {
+                let length = (end - at).min(room).min(RUN as u64) as usize;
+                let have = source.read_some(at, &mut buffer[..length]);
+                bytes.extend_from_slice(&buffer[..have]);
+                at += have as u64;
                 room -= have as u64;
-                data.parts.push((at, *writable, bytes));
-                // A page that cannot be read is left out.
-                at = if all { at + have as u64 } else { (at + have as u64 + PAGE) / PAGE * PAGE };
+                if have < length {
+                    // A page that cannot be read is left out.
+                    data.add(at, *writable, std::mem::take(&mut bytes));
+                    at = at / PAGE * PAGE + PAGE;
+                    room = room.saturating_sub(PAGE);
+                }
             }
+            data.add(at, *writable, bytes);
         }
-        data.parts.retain(|(_, _, bytes)| !bytes.is_empty());
         data
+    }
+
+    /// Adds bytes that end at `end`.
+    fn add(&mut self, end: u64, writable: bool, mut bytes: Vec<u8>) {
+        if !bytes.is_empty() {
+            bytes.shrink_to_fit();
+            self.parts.push((end - bytes.len() as u64, writable, bytes));
+        }
     }
 
     fn from(&self, addr: u64) -> Option<&[u8]> {
@@ -275,7 +297,7 @@ impl Finder<'_, '_> {
         // A heap can lie where the count of 3.11's static objects would be an address.
         let (is_immortal, is_low) = (self.is_immortal(object, &info), self.is_low(at, object));
         let fits = length >= self.plan.type_place() as u64 + 8 && length <= object.len() as u64;
-        (fits && (sure || is_immortal || !is_low)).then_some(Found {
+        (fits && (sure || is_immortal || !is_low)).then(|| Found {
             at,
             end: at + length,
             id,
@@ -338,11 +360,12 @@ impl Finder<'_, '_> {
             Rule::Str => return self.string(object),
             Rule::Code => {
                 let constants = fields.code.co_consts.get(object)?;
-                let ty = self.pointer(constants.checked_add(fields.object.ob_type.at().ok()?)?)?;
+                let ty = self.data.word(constants.checked_add(fields.object.ob_type.at().ok()?)?)?;
                 let ty = self.local.get(ty)?;
                 let is_tuple = self.local.info(ty)?.flags & flag::TUPLE_SUBCLASS != 0;
                 let items = if info.itemsize > 0 { fields.var.ob_size.get(object)? } else { 0 };
-                return is_tuple.then_some((info.basicsize + items.checked_mul(info.itemsize)?, true, None));
+                let length = info.basicsize.checked_add(items.checked_mul(info.itemsize)?)?;
+                return is_tuple.then_some((length, true, None));
             }
             _ => {}
         }
@@ -371,11 +394,6 @@ impl Finder<'_, '_> {
         // Some types have items and no `ob_size`.
         let items = items.checked_mul(info.itemsize).filter(|bytes| *bytes < limits::BASICSIZE).unwrap_or(0);
         Some((info.basicsize + items, false, None))
-    }
-
-    fn pointer(&self, at: u64) -> Option<u64> {
-        let mut bytes = [0; 8];
-        (self.data.read_some(at, &mut bytes) == 8).then_some(u64::from_le_bytes(bytes))
     }
 
     /// The first byte of a text.
@@ -417,7 +435,7 @@ impl Finder<'_, '_> {
             _ => None,
         };
         let value = value.map(|value| if negative { -value } else { value });
-        fits.then_some((first as u64 + 4 * digits.max(1), value))
+        fits.then(|| (first as u64 + 4 * digits.max(1), value))
     }
 
     /// A compact string: nobody writes down another one.

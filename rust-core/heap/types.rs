@@ -176,14 +176,9 @@ impl Types {
         self.known.into_inner().unwrap_or_else(PoisonError::into_inner).infos
     }
 
-    fn word(source: &dyn Source, addr: u64) -> Option<u64> {
-        let mut bytes = [0; 8];
-        (source.read_some(addr, &mut bytes) == 8).then_some(u64::from_le_bytes(bytes))
-    }
-
     /// `tp_flags`, `tp_basicsize` and `tp_itemsize` of the type at `addr`, if there is one.
     pub(super) fn sizes(&self, addr: u64, source: &dyn Source) -> Option<(u64, u64, u64)> {
-        let word = |at: u64, offset: u64| Self::word(source, at.wrapping_add(offset));
+        let word = |at: u64, offset: u64| source.word(at.wrapping_add(offset));
         // Some static types are used without PyType_Ready: method_descriptor in Python 2,
         // functools._lru_list_elem in 3.6.
         let ready =
@@ -222,7 +217,7 @@ impl Types {
         let dict = match dict {
             Some(dict) => dict,
             None => {
-                let offset = Self::word(source, addr.wrapping_add(self.places.dictoffset))?;
+                let offset = source.word(addr.wrapping_add(self.places.dictoffset))?;
                 DictAt::new(flags, offset as i64, self.rules.attributes)
             }
         };
@@ -241,7 +236,7 @@ impl Types {
             if let Some(own) = self.extension(at, source) {
                 return Some((Rule::Own(own), at));
             }
-            match Self::word(source, at.wrapping_add(self.places.base)) {
+            match source.word(at.wrapping_add(self.places.base)) {
                 Some(base) if base != 0 => at = base,
                 _ => break,
             }
@@ -252,7 +247,7 @@ impl Types {
     /// What is known of the type at `addr` as one of an extension module: it has the name, the size that the
     /// name promises, and is no class of Python that somebody called so.
     fn extension(&self, addr: u64, source: &dyn Source) -> Option<&'static OwnSize> {
-        let size = Self::word(source, addr.wrapping_add(self.places.basicsize))?;
+        let size = source.word(addr.wrapping_add(self.places.basicsize))?;
         let mut text = [0; NAME];
         let name = self.name(addr, source, &mut text)?;
         let start = |own: &OwnSize| self.places.starts[usize::from(own.start == Start::HeapType)];
@@ -274,14 +269,14 @@ impl Types {
 
     /// `tp_name` of the type at `addr`, cut if it is long.
     fn name<'t>(&self, addr: u64, source: &dyn Source, text: &'t mut [u8; NAME]) -> Option<&'t [u8]> {
-        let name = Self::word(source, addr.wrapping_add(self.places.name))?;
+        let name = source.word(addr.wrapping_add(self.places.name))?;
         let have = source.read_some(name, text);
         text[..have].split(|byte| *byte == 0).next()
     }
 
     /// A class of Python has its name from the text of its `ht_name`; one in C has a name of its own.
     fn is_written_in_c(&self, addr: u64, source: &dyn Source) -> bool {
-        let word = |offset: u64| Self::word(source, addr.wrapping_add(offset));
+        let word = |offset: u64| source.word(addr.wrapping_add(offset));
         let Some((flags, name)) = word(self.places.flags).zip(word(self.places.name)) else { return false };
         let from_text = |(at, inside): (u64, u64)| word(at).is_none_or(|of| of.wrapping_add(inside) == name);
         flags & flag::HEAPTYPE == 0 || !self.places.heap_name.is_none_or(from_text)

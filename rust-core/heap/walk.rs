@@ -4,7 +4,7 @@
 use super::edges::{NOWHERE, Visitor, Ways};
 use super::holders::{Holder, Shape, Values, of};
 use super::loose::Loose;
-use super::pools::read_pools;
+use super::pools::{part_with, read_pools};
 use super::scan::{Pool, Window};
 use super::statics;
 use super::tables::{More, Table, What};
@@ -13,6 +13,7 @@ use crate::bytes::{uint, word};
 use crate::objects::flag;
 use crate::process::Source;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Objects outside of pools that one thread takes at a time.
@@ -29,6 +30,10 @@ const AHEAD: usize = 1 << 14;
 /// Strings whose state is asked for at a time, and the bytes of them that have it.
 const BATCH: usize = 4096;
 const STRING: usize = 40;
+/// Tables between two questions to the user.
+const TOLD: usize = 256;
+/// Keys that are their own values, which are looked at in the end.
+const SAME: usize = 1 << 24;
 /// Results that one `functools.lru_cache` can have here.
 const LINKS: u64 = 1 << 32;
 
@@ -105,12 +110,12 @@ impl<'a, V: Visitor> Walker<'a, V> {
         }
         let mut pools = window.pools.iter();
         let addresses = window.pools.iter().map(|pool| pool.addr);
-        let have = read_pools(self.source, addresses, pool, &mut buffer[..length], &mut |_, bytes| {
+        let read = read_pools(self.source, addresses, pool, &mut buffer[..length], &mut |_, bytes| {
             if let Some(one) = pools.next() {
                 number = self.pool(window, one, bytes, number);
             }
         });
-        self.near(first.addr, &buffer[..have]);
+        self.near(first.addr, &buffer, &read);
         self.buffer = buffer;
     }
 
@@ -376,15 +381,18 @@ impl<'a, V: Visitor> Walker<'a, V> {
         }
     }
 
-    /// Reads those tables that lie in the bytes at `start`.
-    fn near(&mut self, start: u64, bytes: &[u8]) {
+    /// Reads those tables that lie in the bytes at `start`, of which these parts were read.
+    fn near(&mut self, start: u64, bytes: &[u8], read: &[Range<usize>]) {
         let mut waiting = std::mem::take(&mut self.tables);
-        waiting.retain_mut(|table| match self.settle(*table, start, bytes) {
-            Some(other) => {
-                *table = other;
-                true
+        waiting.retain_mut(|table| {
+            let Some(part) = part_with(read, table.at.wrapping_sub(start)) else { return true };
+            match self.settle(*table, start + part.start as u64, &bytes[part]) {
+                Some(other) => {
+                    *table = other;
+                    true
+                }
+                None => false,
             }
-            None => false,
         });
         self.tables = waiting;
     }
@@ -396,17 +404,13 @@ impl<'a, V: Visitor> Walker<'a, V> {
             let at = usize::try_from(table.at.wrapping_sub(start)).unwrap_or(usize::MAX);
             let length = usize::try_from(self.ways.places.length(&table)).unwrap_or(usize::MAX);
             let Some(inside) = at.checked_add(length).and_then(|end| bytes.get(at..end)) else { return Some(table) };
-            let more = self.read(&table, inside);
-            table = self.follow(more)?;
-            // A chain may lead back into itself.
-            let length = self.ways.places.length(&table);
-            if length > RUN as u64 {
-                return Some(table);
-            }
-            if !self.afford(length) {
-                self.left.missing = self.left.missing.saturating_add(length);
+            // What is damaged may be in many tables, and a chain may lead back into itself.
+            if !self.afford(length.max(8) as u64) {
+                self.left.missing = self.left.missing.saturating_add(length as u64);
                 return None;
             }
+            let more = self.read(&table, inside);
+            table = self.follow(more)?;
         }
     }
 
@@ -420,7 +424,8 @@ impl<'a, V: Visitor> Walker<'a, V> {
     /// Tells of the references in a table, or in a part of it.
     #[inline]
     fn read(&mut self, table: &Table, bytes: &[u8]) -> More {
-        let (visitor, same, owner) = (self.visitor, &mut self.left.same, table.owner);
+        let (visitor, owner) = (self.visitor, table.owner);
+        let Left { same, missing, .. } = &mut self.left;
         let mut single = |to: u64| {
             if to != 0 {
                 visitor.reference(owner, to);
@@ -428,7 +433,11 @@ impl<'a, V: Visitor> Walker<'a, V> {
         };
         let mut pair = |key: u64, value: u64| {
             if key == value && key != 0 {
-                same.push((owner, key));
+                if same.len() < SAME {
+                    same.push((owner, key));
+                } else {
+                    *missing = missing.saturating_add(16);
+                }
                 return;
             }
             for to in [key, value] {
@@ -472,7 +481,10 @@ impl<'a, V: Visitor> Walker<'a, V> {
                     let length = (to - start).max(ahead) as usize;
                     let have = self.source.read_some(start, &mut buffer[..length]);
                     self.left.missing = self.left.missing.saturating_add((to - start).saturating_sub(have as u64));
-                    for table in &tables[i..after] {
+                    for (number, table) in tables[i..after].iter().enumerate() {
+                        if number % TOLD == TOLD - 1 && !go_on() {
+                            return;
+                        }
                         let other = self.settle(*table, start, &buffer[..have]);
                         // The same one again cannot be read.
                         self.tables.extend(other.filter(|other| other.at != table.at));

@@ -240,6 +240,9 @@ fn dict(objects: &Objects, seen: &Seen<'_>) -> Option<Pending> {
 /// A dict's table of keys, which begins with `head`.
 fn keys(objects: &Objects, head: &[u8], items: u64) -> Option<Fill> {
     let keys = KeysHead::read(&objects.layout.keys, objects.layout.rules.keys, head)?;
+    if keys.references == 0 {
+        return None;
+    }
     if keys.references != 1 {
         return Some(Fill { items, room: items, wasted: 0 });
     }

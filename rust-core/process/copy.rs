@@ -10,6 +10,7 @@ use crate::bytes::Addr;
 use crate::error::{Error, FaultCause, Result};
 use memmap2::MmapMut;
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 const PAGE: u64 = 4096;
@@ -74,11 +75,46 @@ fn mebibytes(bytes: u64) -> u64 {
     bytes.div_ceil(1 << 20)
 }
 
-/// Bytes of memory that can be had without swapping, as the kernel estimates it.
+/// Bytes of memory that can be had without swapping, as the kernel estimates it, and as far as control groups let us.
 fn available() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
+    let machine = line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)?;
+    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    Some(left_of_groups(&groups, Path::new("/sys/fs/cgroup")).map_or(machine, |left| left.min(machine)))
+}
+
+/// Where a control group says how much memory its processes may have, how much they have, and how much of that is
+/// files' that can be had back: of the unified hierarchy, and of the one for memory before it (cgroups(7)).
+const GROUP: [&str; 5] = ["", "memory.max", "memory.current", "inactive_file", "active_file"];
+const GROUP1: [&str; 5] =
+    ["memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file", "total_active_file"];
+
+/// The least that the control groups in which this process is (`/proc/self/cgroup`), and those above them, leave. Where
+/// the group's own folder is not mounted, as in containers, the root is its own.
+fn left_of_groups(groups: &str, mounted: &Path) -> Option<u64> {
+    let of_line = |line: &str| {
+        let mut words = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (words.next()?, words.next()?);
+        let names = [GROUP, GROUP1].into_iter().find(|names| controllers.split(',').any(|one| one == names[0]))?;
+        let root = mounted.join(names[0]);
+        let own = root.join(path.trim_start_matches('/'));
+        own.ancestors().take_while(|folder| folder.starts_with(&root)).filter_map(|one| left_of(one, names)).min()
+    };
+    groups.lines().filter_map(of_line).min()
+}
+
+fn left_of(folder: &Path, [_, most, used, inactive, active]: [&str; 5]) -> Option<u64> {
+    let text = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
+    let number = |name: &str| text(name)?.trim().parse::<u64>().ok();
+    let (most, used) = (number(most)?, number(used)?);
+    let statistics = text("memory.stat").unwrap_or_default();
+    let of_files = |line: &str| {
+        let (name, bytes) = line.split_once(' ')?;
+        bytes.parse::<u64>().ok().filter(|_| name == inactive || name == active)
+    };
+    let files = statistics.lines().filter_map(of_files).fold(0, u64::saturating_add);
+    Some(most.saturating_sub(used.saturating_sub(files)))
 }
 
 type Ranges = Vec<(u64, u64)>;
@@ -243,6 +279,27 @@ mod tests {
             *byte = (i / 0x1000) as u8 + 1;
         }
         Bytes { parts: without(parts, gaps), zeros, map }
+    }
+
+    #[test]
+    fn groups_leave_less_than_the_machine() {
+        let mounted = std::env::temp_dir().join(format!("pyext-groups-{}", std::process::id()));
+        let write = |path: &str, text: &str| {
+            let path = mounted.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write("a/memory.max", "1000\n");
+        write("a/memory.current", "900\n");
+        write("a/memory.stat", "anon 600\nfile 300\ninactive_file 200\nactive_file 50\n");
+        write("a/b/memory.max", "max\n");
+        write("a/b/memory.current", "100\n");
+        write("memory/c/memory.limit_in_bytes", "500\n");
+        write("memory/c/memory.usage_in_bytes", "100\n");
+        let left = |groups| left_of_groups(groups, &mounted);
+        let found = [left("0::/a/b\n"), left("0::/\n"), left("5:cpu:/c\n4:memory,pids:/c\n0::/x\n"), left("")];
+        std::fs::remove_dir_all(&mounted).unwrap();
+        assert_eq!(found, [Some(350), None, Some(400), None]);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! windows and never mapped: a file that shrinks under a mapping would kill the debugger.
 
 use super::files::{Limited, open_regular};
-use super::maps::Region;
+use super::maps::{Region, apart};
 use super::{Bulk, Memory, Source};
 use crate::bytes::{self, Addr};
 use crate::error::{Error, FaultCause, Result};
@@ -22,6 +22,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, PoisonError, RwLock};
 
+#[derive(Clone, Copy)]
 struct Segment {
     start: u64,
     /// Bytes that are in the file.
@@ -30,6 +31,20 @@ struct Segment {
     promised: u64,
     memory_size: u64,
     file_offset: u64,
+}
+
+/// As [`apart`] does with regions.
+fn segments_apart(segments: &mut Vec<Segment>) {
+    segments.retain(|segment| segment.memory_size > 0);
+    segments.sort_by_key(|segment| (segment.start, segment.memory_size));
+    let next = segments.iter().skip(1).map(|segment| segment.start).chain([u64::MAX]).collect::<Vec<_>>();
+    for (segment, next) in segments.iter_mut().zip(next) {
+        let room = next - segment.start;
+        segment.memory_size = segment.memory_size.min(room);
+        segment.promised = segment.promised.min(room);
+        segment.file_size = segment.file_size.min(room);
+    }
+    segments.retain(|segment| segment.memory_size > 0);
 }
 
 /// A file whose pages stand in for those that the core left out.
@@ -62,6 +77,8 @@ pub struct CoreFile {
     by_path: OnceCell<HashMap<String, Vec<usize>>>,
     /// Bytes that the headers promise and the file does not have; 0 for a whole core.
     pub missing_bytes: u64,
+    /// How many of its mappings, as its headers tell them, begin in another one: they are damaged.
+    pub overlapping: usize,
     /// Threads, the one that died first.
     pub threads: Vec<CoreThread>,
     /// Whether the core says which files were mapped.
@@ -150,13 +167,14 @@ impl CoreFile {
                 _ => {}
             }
         }
-        segments.sort_by_key(|s| s.start);
-        regions.sort_by_key(|r| r.start);
+        segments_apart(&mut segments);
+        let overlapping = apart(&mut regions);
         let mut core = CoreFile {
             contents: Arc::new(Contents { file, segments, attached: RwLock::default() }),
             regions,
             by_path: OnceCell::new(),
             missing_bytes,
+            overlapping,
             threads: Vec::new(),
             has_file_note: false,
             entry: None,
@@ -207,8 +225,7 @@ impl CoreFile {
         let names = content.get(16 + count * 24..).unwrap_or(&[]);
         let mut names = names.split(|b| *b == 0).map(|n| String::from_utf8_lossy(n).into_owned());
         self.has_file_note = true;
-        // Of regions that begin at one address the first is meant; most have an address of their own.
-        let mut known: HashMap<u64, usize> = self.regions.iter().enumerate().rev().map(|(i, r)| (r.start, i)).collect();
+        let mut known: HashMap<u64, usize> = self.regions.iter().enumerate().map(|(i, r)| (r.start, i)).collect();
         for i in 0..count {
             let at = 16 + i * 24;
             let (Some(start), Some(end), Some(offset), Some(path)) =
@@ -237,7 +254,7 @@ impl CoreFile {
                 }
             }
         }
-        self.regions.sort_by_key(|r| r.start);
+        self.overlapping += apart(&mut self.regions);
     }
 
     /// Lets `file` stand in for the pages of the mappings of `path` that the core left out.
@@ -285,24 +302,15 @@ impl Contents {
     /// How many bytes of `buffer` the core itself gives at `addr`.
     fn read_saved(&self, addr: u64, buffer: &mut [u8]) -> Result<usize> {
         let after = self.segments.partition_point(|s| s.start <= addr);
-        // Zero-sized segments may share a start with the one that has the bytes.
-        for segment in self.segments[..after].iter().rev().take(4) {
-            let skip = addr - segment.start;
-            if skip < segment.file_size {
-                let n = buffer.len().min(usize::try_from(segment.file_size - skip).unwrap_or(usize::MAX));
-                return match self.file.read_exact_at(&mut buffer[..n], segment.file_offset.saturating_add(skip)) {
-                    Ok(()) => Ok(n),
-                    Err(_) => Err(Error::Fault { addr: Addr(addr), cause: FaultCause::Truncated }),
-                };
-            }
-            if skip < segment.promised {
-                return Err(Error::Fault { addr: Addr(addr), cause: FaultCause::Truncated });
-            }
-            if skip < segment.memory_size {
-                return Ok(0);
-            }
+        let Some(segment) = self.segments[..after].last() else { return Ok(0) };
+        let skip = addr - segment.start;
+        let truncated = Error::Fault { addr: Addr(addr), cause: FaultCause::Truncated };
+        if skip < segment.file_size {
+            let n = buffer.len().min(usize::try_from(segment.file_size - skip).unwrap_or(usize::MAX));
+            let read = self.file.read_exact_at(&mut buffer[..n], segment.file_offset.saturating_add(skip));
+            return read.map(|()| n).map_err(|_| truncated);
         }
-        Ok(0)
+        if skip < segment.promised { Err(truncated) } else { Ok(0) }
     }
 
     fn read_attached(&self, addr: u64, buffer: &mut [u8]) -> usize {

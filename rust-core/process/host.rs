@@ -5,7 +5,7 @@
 //! read from the files of this machine that are proven to be the mapped ones.
 
 use super::Memory;
-use super::maps::Region;
+use super::maps::{Region, apart};
 use crate::bytes::Addr;
 use crate::error::Result;
 use std::cell::RefCell;
@@ -37,7 +37,7 @@ pub struct Host {
 impl Host {
     /// `regions` is what the host knows of the mappings, in any order; it may be empty.
     pub fn new(read: ReadFn, mut regions: Vec<Region>) -> Host {
-        regions.sort_by_key(|r| r.start);
+        apart(&mut regions);
         Host { read, regions, constants: RefCell::default() }
     }
 

@@ -62,8 +62,9 @@ impl Memory for Live {
     /// into the process.
     fn populated(&self, region: &Region) -> Vec<(u64, u64)> {
         let whole = vec![(region.start, region.end)];
-        let pages = (region.end.saturating_sub(region.start)) / PAGE;
-        if pages > limits::PAGES {
+        let bytes = region.end.saturating_sub(region.start);
+        let pages = bytes / PAGE;
+        if bytes > limits::MAPPING {
             return whole;
         }
         let Ok(pagemap) = std::fs::File::open(format!("/proc/{}/pagemap", self.process.pid)) else { return whole };

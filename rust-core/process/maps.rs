@@ -40,10 +40,27 @@ pub fn find(regions: &[Region], addr: u64) -> Option<&Region> {
     regions[..after].last().filter(|r| r.contains(addr))
 }
 
+/// Puts regions in address order, each of which ends where the next one begins at the latest; how many overlapped. All
+/// that looks at memory part by part relies on it, and a file can say anything.
+pub fn apart(regions: &mut Vec<Region>) -> usize {
+    regions.retain(|region| region.start < region.end);
+    regions.sort_by_key(|region| (region.start, region.end));
+    let next = regions.iter().skip(1).map(|region| region.start).chain([u64::MAX]).collect::<Vec<_>>();
+    let mut overlapping = 0;
+    for (region, next) in regions.iter_mut().zip(next) {
+        overlapping += usize::from(region.end > next);
+        region.end = region.end.min(next);
+    }
+    regions.retain(|region| region.start < region.end);
+    overlapping
+}
+
 /// Parses `/proc/PID/maps`. Lines that do not parse are left out: a line is a kernel's word, and a
 /// missing one costs only what lies there.
 pub fn parse_proc_maps(text: &str) -> Vec<Region> {
-    text.lines().filter_map(parse_line).take(limits::REGIONS).collect()
+    let mut regions = text.lines().filter_map(parse_line).take(limits::REGIONS).collect();
+    apart(&mut regions);
+    regions
 }
 
 fn parse_line(line: &str) -> Option<Region> {
@@ -84,5 +101,27 @@ mod tests {
         assert_eq!(regions[1].path, "");
         assert_eq!(find(&regions, 0x7f0f).map(|r| r.start), Some(0x7f00));
         assert!(find(&regions, 0x7f20).is_none());
+    }
+
+    #[test]
+    fn regions_that_overlap() {
+        let region = |(start, end): (u64, u64)| Region {
+            start,
+            end,
+            writable: true,
+            executable: false,
+            offset: 0,
+            path: String::new(),
+            deleted: false,
+        };
+        // Twice the same, one that begins in another one, one that claims everything, an empty one, one that ends
+        // before it begins.
+        let places =
+            [(0x50, 0x60), (0x10, 0x20), (0x10, 0x20), (0x18, 0x30), (0x40, u64::MAX), (0x70, 0x70), (0x90, 8)];
+        let mut regions = places.map(region).to_vec();
+        assert_eq!(apart(&mut regions), 3);
+        let left: Vec<_> = regions.iter().map(|region| (region.start, region.end)).collect();
+        assert_eq!(left, [(0x10, 0x18), (0x18, 0x30), (0x40, 0x50), (0x50, 0x60)]);
+        assert_eq!(apart(&mut regions), 0);
     }
 }

@@ -64,6 +64,12 @@ pub trait Source {
     /// Fills `buffer` from `addr`, as far as bytes can be had without a gap; returns how many.
     fn read_some(&self, addr: u64, buffer: &mut [u8]) -> usize;
 
+    /// The word at `addr`.
+    fn word(&self, addr: u64) -> Option<u64> {
+        let mut bytes = [0; 8];
+        (self.read_some(addr, &mut bytes) == 8).then_some(u64::from_le_bytes(bytes))
+    }
+
     /// Fills `out` with `size` bytes from each of `addresses`; with zeros where they cannot be had.
     fn gather(&self, addresses: &[u64], size: usize, out: &mut [u8]) {
         for (addr, part) in addresses.iter().zip(out.chunks_exact_mut(size)) {

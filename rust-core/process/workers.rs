@@ -6,9 +6,15 @@
 use nix::sys::signal::{SigSet, SigmaskHow};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::thread::Thread;
+use std::time::Duration;
 
+/// What threads of a scan are called.
+pub const NAME: &str = "pyext scan";
 /// Threads that are worth their start: the work is bound by the memory's bandwidth.
 const MOST: usize = 8;
+/// How long the calling thread waits for the others until the host is asked again whether to go on.
+const WAIT: Duration = Duration::from_millis(20);
 
 /// Work of many pieces, of which each thread takes the next one that none has taken.
 struct Pieces {
@@ -20,6 +26,17 @@ struct Pieces {
 impl Pieces {
     fn new(count: usize) -> Pieces {
         Pieces { count, next: AtomicUsize::new(0), stopped: AtomicBool::new(false) }
+    }
+}
+
+/// A thread that panics stops all.
+struct StopsIfItPanics<'a>(&'a Pieces);
+
+impl Drop for StopsIfItPanics<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stopped.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -60,11 +77,15 @@ pub struct Made<T> {
 pub fn share<T: Send>(count: usize, work: &(dyn Fn(&Share<'_>) -> T + Sync), go_on: &dyn Fn() -> bool) -> Made<T> {
     let (pieces, parts) = (Pieces::new(count), Mutex::new(Vec::new()));
     let one = |go_on: &dyn Fn() -> bool| {
+        let _ends = StopsIfItPanics(&pieces);
         let part = work(&Share { pieces: &pieces, go_on });
         parts.lock().unwrap_or_else(PoisonError::into_inner).push(part);
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST);
-    run(threads, &|| one(go_on), &|| one(&|| true));
+    let waiting = || {
+        Share { pieces: &pieces, go_on }.goes_on();
+    };
+    run(threads, &|| one(go_on), &|| one(&|| true), &waiting);
     let parts = parts.into_inner().unwrap_or_else(PoisonError::into_inner);
     Made { parts, stopped: pieces.stopped.into_inner() }
 }
@@ -76,13 +97,33 @@ pub fn alone<T>(count: usize, work: &dyn Fn(&Share<'_>) -> T, go_on: &dyn Fn() -
     Made { parts: vec![part], stopped: pieces.stopped.into_inner() }
 }
 
+/// A thread that works, which wakes the one that waits for it when it ends.
+struct Running<'a> {
+    running: &'a AtomicUsize,
+    caller: &'a Thread,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.running.fetch_sub(1, Ordering::Release);
+        self.caller.unpark();
+    }
+}
+
 /// Calls `here` on this thread and `others` on `threads - 1` new ones, and waits for all. Where no more
-/// threads can be had, fewer do the work.
-fn run(threads: usize, here: &dyn Fn(), others: &(dyn Fn() + Sync)) {
+/// threads can be had, fewer do the work. `waiting` is called now and then while this thread has nothing else to do.
+fn run(threads: usize, here: &dyn Fn(), others: &(dyn Fn() + Sync), waiting: &dyn Fn()) {
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK);
+    let (running, caller) = (AtomicUsize::new(0), std::thread::current());
+    let other = || {
+        let _running = Running { running: &running, caller: &caller };
+        others();
+    };
     std::thread::scope(|scope| {
         for _ in 1..threads {
-            if std::thread::Builder::new().name("pyext scan".to_owned()).spawn_scoped(scope, others).is_err() {
+            running.fetch_add(1, Ordering::Relaxed);
+            if std::thread::Builder::new().name(NAME.to_owned()).spawn_scoped(scope, other).is_err() {
+                running.fetch_sub(1, Ordering::Relaxed);
                 break;
             }
         }
@@ -91,6 +132,10 @@ fn run(threads: usize, here: &dyn Fn(), others: &(dyn Fn() + Sync)) {
             let _ = before.thread_set_mask();
         }
         here();
+        while running.load(Ordering::Acquire) > 0 {
+            std::thread::park_timeout(WAIT);
+            waiting();
+        }
     });
 }
 
@@ -108,9 +153,40 @@ mod tests {
             let mask = SigSet::thread_get_mask().unwrap();
             blocked.fetch_add(usize::from(mask.contains(Signal::SIGINT)), Ordering::Relaxed);
         };
-        run(4, &look, &look);
+        run(4, &look, &look, &|| ());
         assert_eq!((calls.into_inner(), blocked.into_inner()), (4, 3));
         assert_eq!(SigSet::thread_get_mask().unwrap(), before);
+    }
+
+    /// Which thread takes the only piece is chance: the one that waits for it is the only one that can be told.
+    #[test]
+    fn who_waits_is_asked_too() {
+        for _ in 0..20 {
+            let asked = AtomicUsize::new(0);
+            let work = |share: &Share<'_>| {
+                while share.next().is_some() || share.pieces.next.load(Ordering::Relaxed) == 0 {
+                    while share.goes_on() {
+                        std::thread::yield_now();
+                    }
+                }
+            };
+            let made = share(1, &work, &|| asked.fetch_add(1, Ordering::Relaxed) < 2);
+            assert!(made.stopped);
+        }
+    }
+
+    #[test]
+    fn a_panic_stops_all() {
+        let panics = || {
+            let work = |share: &Share<'_>| assert!(share.next() != Some(7), "the seventh");
+            let endless = |share: &Share<'_>| {
+                while share.goes_on() {
+                    work(share)
+                }
+            };
+            share(usize::MAX, &endless, &|| true);
+        };
+        assert!(std::panic::catch_unwind(panics).is_err());
     }
 
     fn taken(share: &Share<'_>) -> Vec<usize> {

@@ -4,7 +4,7 @@ use super::copied::Origin;
 use super::files::{self, candidates};
 use super::request::{Request, Response};
 use crate::bytes::Addr;
-use crate::diag::{Diagnostic, Diagnostics, TRUNCATED};
+use crate::diag::{DAMAGED, Diagnostic, Diagnostics, TRUNCATED};
 use crate::error::{Error, Result};
 use crate::heap::Census;
 use crate::heap::scan::Tally;
@@ -114,6 +114,12 @@ impl Attached {
         {
             diagnostics.add(
                 format!("{TRUNCATED}: {} bytes that its headers promise are missing", core.missing_bytes),
+                description.core.clone().unwrap_or_default(),
+            );
+        }
+        if let Some(core) = core.as_ref().filter(|core| core.overlapping > 0) {
+            diagnostics.add(
+                format!("{DAMAGED}: {} of the mappings in its headers begin in another one", core.overlapping),
                 description.core.clone().unwrap_or_default(),
             );
         }

@@ -53,7 +53,7 @@ pub fn find(attached: &Attached, request: &Request) -> Result<Response> {
     }
     let limit = options.limit.unwrap_or(SHOWN).min(limits::FOUND);
     let mut hits: Vec<(Addr, TypeId)> = Vec::new();
-    let (mut matched, mut unreadable, mut unknown) = (0u64, 0u64, 0u64);
+    let (mut matched, mut unreadable, mut unknown, mut without_text) = (0u64, 0u64, 0u64, 0u64);
     let mut has_attributes = |addr: Addr, ty: &Type| {
         attributes.iter_mut().all(|wanted| match wanted.is_in(addr, ty, request.style()) {
             Ok(Some(found)) => found,
@@ -91,9 +91,12 @@ pub fn find(attached: &Attached, request: &Request) -> Result<Response> {
         let wanted = types.wanted();
         let look = &mut |seen: &Seen<'_>| {
             let Some(ty) = types.of(objects, seen.addr, seen.id) else { return true };
-            let fits =
-                value.as_ref().is_none_or(|regex| texts.of(ty.kind, seen).is_some_and(|text| regex.is_match(text)))
-                    && size.is_none_or(|range| range.fits(size_of(objects, census, &sizing, seen)));
+            let has_text = value.as_ref().is_none_or(|regex| {
+                let text = texts.of(ty.kind, seen);
+                without_text += u64::from(text.is_none());
+                text.is_some_and(|text| regex.is_match(text))
+            });
+            let fits = has_text && size.is_none_or(|range| range.fits(size_of(objects, census, &sizing, seen)));
             if fits && has_attributes(seen.addr, &ty) {
                 hit(seen.addr, seen.id);
             }
@@ -108,7 +111,7 @@ pub fn find(attached: &Attached, request: &Request) -> Result<Response> {
         let typed = crate::objects::text::plain(typed);
         remarks.add(format!("no object is of a type called {typed}: py-heap lists the types"), "--type");
     }
-    unreadable += missed;
+    unreadable += missed + without_text;
     if unreadable > 0 {
         remarks.add(format!("{unreadable} objects could not be read: some may be missing"), "heap");
     }

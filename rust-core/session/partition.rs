@@ -14,10 +14,11 @@ use crate::heap::own_sizeof::OwnSizeofs;
 use crate::heap::owned::{self, Astray, Owned};
 use crate::heap::scan::Tally;
 use crate::heap::types::Info;
+use crate::limits;
 use crate::objects::Objects;
 use crate::report::heap::Row;
 use crate::runtime::gc;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 /// Objects of one type, or, by kind, of one kind.
@@ -180,10 +181,19 @@ impl Parts<'_> {
 
     fn generations(&mut self, objects: &Objects, stopped: &Stopped, remarks: &Diagnostics) -> Result<()> {
         // Objects are at multiples of 8: the number of the list has room in the address.
-        let members = RefCell::new(Vec::new());
+        let (members, more) = (RefCell::new(Vec::new()), Cell::new(0u64));
         let lists = Lists::read(objects, stopped, remarks, &|list, addr| {
-            members.borrow_mut().push(addr.0 & !7 | list as u64 & 7);
+            let mut members = members.borrow_mut();
+            if members.len() < limits::LISTED {
+                members.push(addr.0 & !7 | list as u64 & 7);
+            } else {
+                more.set(more.get() + 1);
+            }
         })?;
+        if more.get() > 0 {
+            let what = format!("{} objects in the collector's lists are too many to be told apart by list", more.get());
+            remarks.add(what, "the collector");
+        }
         let mut members = members.into_inner();
         members.sort_unstable();
         let groups = Census::grouped(objects, &|record| {

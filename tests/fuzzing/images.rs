@@ -35,6 +35,11 @@ fn read_core(file: &MemoryFile) {
             }
         }
     }
+    let regions = core.regions();
+    assert!(regions.iter().all(|region| region.start < region.end));
+    assert!(regions.windows(2).all(|two| two[0].end <= two[1].start));
+    let populated: Vec<_> = regions.iter().flat_map(|region| core.populated(region)).collect();
+    assert!(populated.windows(2).all(|two| two[0].0 < two[0].1 && two[0].1 <= two[1].0));
     let known = modules::modules(core.regions());
     assert!(known.len() <= core.regions().len());
 }
@@ -74,7 +79,7 @@ pub fn core_file(data: &[u8]) {
             changes.patch(&mut core[..headers]);
             let file = MemoryFile::new(&core);
             let session = Session::open(Description { core: Some(file.path()), ..Description::default() }, None, None);
-            for command in ["info", "bt"] {
+            for command in ["info", "bt", "heap", "check", "dup", "waste"] {
                 let request = json!({
                     "command": command, "options": {"all": true, "locals": true, "verbose": true},
                     "threads": [{"gdb": 1, "lwp": 77, "pthread": 77, "pc": IMAGE, "sp": EXTRA, "bp": EXTRA}], "thread": 1,

@@ -91,8 +91,10 @@ def run(
     out = process.stdout.decode("utf-8", "surrogateescape")
     err = process.stderr.decode("utf-8", "surrogateescape")
     for word in BROKEN:
-        if word in out or word in err:
-            raise GdbError(f"{word!r} in GDB's output of {argv}\n--- stdout\n{out[-6000:]}\n--- stderr\n{err[-6000:]}")
+        for text in (out, err):
+            head, found, tail = text.partition(word)
+            if found:
+                raise GdbError(f"GDB said: {head[-500:]}{word}{tail[:2000]}\n--- of {argv}")
     if status is not None and process.returncode != status:
         raise GdbError(
             f"GDB ended with {process.returncode}: {argv}\n--- stdout\n{out[-6000:]}\n--- stderr\n{err[-6000:]}"
