@@ -16,6 +16,7 @@ import time
 from . import paths
 
 READY_TIMEOUT = 120
+SETTLE_TIMEOUT = 0.5
 CORE_PATTERN = "/proc/sys/kernel/core_pattern"
 UNLIMITED_CORE = ["sh", "-c", 'ulimit -c unlimited && exec "$@"', "sh"]
 
@@ -122,6 +123,7 @@ class Target:
                 readable, _, _ = select.select([self._fifo, pidfd], [], [], 1)
                 if self._fifo in readable:
                     os.read(self._fifo, 1)
+                    self._settle()
                     return
                 if pidfd in readable:
                     code = self.process.wait()
@@ -130,6 +132,19 @@ class Target:
                     raise TargetError(f"{self} was not ready within {READY_TIMEOUT} s:\n{self.output()}")
         finally:
             os.close(pidfd)
+
+    def _settle(self):
+        """What is ready goes on to wait, which on a busy machine can take a while; some never wait."""
+        deadline = time.monotonic() + SETTLE_TIMEOUT
+        while time.monotonic() < deadline:
+            try:
+                with open(f"/proc/{self.pid}/stat") as stat:
+                    state = stat.read().rpartition(")")[2].split()[0]
+            except OSError:
+                return
+            if state != "R":
+                return
+            os.sched_yield()
 
     def __str__(self):
         return f"{os.path.basename(self.program)} on {self.interpreter.id} (pid {self.pid})"
