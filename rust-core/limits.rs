@@ -108,6 +108,14 @@ pub const READ: usize = DICT_ENTRIES * 8;
 pub const MAPPING: u64 = 256 << 30;
 /// Places of segments of mimalloc in one mapping.
 pub const SEGMENTS: u64 = 1 << 24;
+/// Bytes of the largest struct of which it is known that only some words are references.
+pub const KNOWN_STRUCT: usize = 512;
+/// Keys of dicts that are their own values, for each thread: they are looked at in the end.
+pub const SAME_KEYS: usize = 1 << 24;
+/// Links that are followed of what is no list of free chunks.
+pub const FREE_LINKS: u64 = 1 << 16;
+/// Places in a heap of malloc's where it is tried whether chunks follow each other again: for each MiB, and at least.
+pub const CHAINS_TRIED: (u64, u64) = (1 << 10, 1 << 16);
 /// Objects of all the garbage collector's lists that are told apart by their list.
 pub const LISTED: usize = 1 << 26;
 /// Blocks of mimalloc's that other threads have given back to a heap: the owner takes them at its next allocation of

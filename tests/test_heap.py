@@ -231,7 +231,9 @@ def test_by_size(interpreter):
 def test_by_size_text():
     interpreter = interpreters.named("3.11-deb-stripped")
     with target.Target(interpreter, "kinds_scene.py") as scene:
-        first, more = gdbrun.run(["py-heap --by size --limit 2", "py-heap more"], interpreter, pid=scene.pid)
+        commands = ["py-heap --by size --limit 2", "py-heap more", "py-heap --json more"]
+        first, more, as_json = gdbrun.run(commands, interpreter, pid=scene.pid)
+    assert json.loads(as_json.text)["by"] == "size"
     assert first.text.splitlines()[1].endswith(" % Individual Size")
     assert [line.split()[0] for line in more.text.splitlines()[1:3]] == ["2", "3"]
 
@@ -326,6 +328,7 @@ def test_what_does_not_go_together(tmp_path):
         f"py-heap --diff {tmp_path}/file --native": "--native does not go with --diff",
         "py-heap --limit 3 more": "--limit does not go with more",
         "py-heap --check more": "--check does not go with more",
+        "py-heap --drop-copy --json": "--json does not go with --drop-copy",
     }
     with target.Target(interpreter, "kinds_scene.py") as scene:
         answers = gdbrun.run(["py-heap", *refused], interpreter, pid=scene.pid)

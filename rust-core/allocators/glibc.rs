@@ -12,6 +12,7 @@
 
 use super::lists::{Lists, may_be_lists};
 use crate::bytes::word;
+use crate::limits;
 use crate::process::Source;
 
 const PAGE: u64 = 4096;
@@ -36,6 +37,9 @@ const DATA: u64 = 16 << 20;
 const CHAIN: usize = 16;
 /// Bytes that are read at a time.
 const WINDOW: usize = 1 << 20;
+/// Bytes that are read at a time of what a doubtful chunk leads to, and such chunks between two questions to the user.
+const AHEAD: usize = 1 << 12;
+const TOLD: u64 = 1 << 10;
 /// Bytes of a chunk that are shown at most: enough for the fixed part of every object.
 pub const HEAD: usize = 1280;
 
@@ -72,6 +76,8 @@ pub struct Walked {
     /// Chunks that were visited and are free, in address order: what malloc had returned for them, and the bytes
     /// that could be used there.
     pub free: Vec<(u64, u64)>,
+    /// The lists of free chunks have more links than there are chunks: some of these are in none of `free`.
+    pub is_cut: bool,
 }
 
 /// Where lists of free chunks begin.
@@ -89,11 +95,11 @@ struct Roots {
 
 impl Roots {
     /// All free chunks on the lists, in address order.
-    fn free(mut self, source: &dyn Source, data: &[(u64, u64)], go_on: &dyn Fn() -> bool) -> Vec<(u64, u64)> {
+    fn free(mut self, source: &dyn Source, data: &[(u64, u64)], go_on: &dyn Fn() -> bool) -> (Vec<(u64, u64)>, bool) {
         let mut lists = Lists::new(source, self.bytes, go_on);
         for (addr, size) in &self.threads {
             if !go_on() {
-                return Vec::new();
+                return (Vec::new(), false);
             }
             lists.thread(*addr, *size);
         }
@@ -114,7 +120,7 @@ impl Roots {
         }
         lists.free.sort_unstable();
         lists.free.dedup();
-        lists.free
+        (lists.free, lists.is_cut)
     }
 }
 
@@ -131,8 +137,8 @@ struct Window<'a> {
 }
 
 impl<'a> Window<'a> {
-    fn new(source: &'a dyn Source, touched: &'a [(u64, u64)]) -> Window<'a> {
-        Window { source, touched, start: 0, bytes: vec![0; WINDOW], have: 0, fills: 0 }
+    fn new(source: &'a dyn Source, touched: &'a [(u64, u64)], size: usize) -> Window<'a> {
+        Window { source, touched, start: 0, bytes: vec![0; size], have: 0, fills: 0 }
     }
 
     /// The first part from `addr` on that was touched.
@@ -146,10 +152,11 @@ impl<'a> Window<'a> {
         let inside = |this: &Self| addr.checked_sub(this.start).map(|at| at as usize).filter(|at| *at < this.have);
         let whole = inside(self).is_some_and(|at| at + length <= self.have);
         if !whole {
+            // Where a chunk begins its header was written.
+            let Some((_, end)) = self.touched_from(addr).filter(|(start, _)| *start == addr) else { return &[] };
             self.start = addr;
             self.fills += 1;
-            let end = self.touched_from(addr).filter(|(start, _)| *start == addr).map_or(addr, |(_, end)| end);
-            let most = usize::try_from(end - addr).unwrap_or(WINDOW).clamp(length, WINDOW);
+            let most = usize::try_from(end - addr).unwrap_or(usize::MAX).max(length).min(self.bytes.len());
             self.have = self.source.read_some(addr, &mut self.bytes[..most]);
         }
         match inside(self) {
@@ -196,7 +203,7 @@ pub fn walk(
 ) -> Walked {
     let mappings = places.mappings;
     let (mut walked, mut roots) = (Walked::default(), Roots::default());
-    let mut window = Window::new(source, places.touched);
+    let mut window = Window::new(source, places.touched, WINDOW);
     let mut done = 0;
     // The first mapping behind those that lie side by side.
     let mut behind = 0;
@@ -231,7 +238,7 @@ pub fn walk(
             None => mapped(&mut window, start, *end, elsewhere, go_on, visit),
         }
     }
-    walked.free = roots.free(source, places.data, go_on);
+    (walked.free, walked.is_cut) = roots.free(source, places.data, go_on);
     walked
 }
 
@@ -293,6 +300,7 @@ fn heap(
     walked.heaps += 1;
     let mut at = first;
     let mut next_poll = at;
+    let mut chains = None;
     while end - at >= 2 * HEADER {
         if at >= next_poll {
             if !go_on() {
@@ -305,7 +313,8 @@ fn heap(
                 end = more;
                 continue;
             }
-            let resumed = resume(window, at, end, go_on);
+            let chains = chains.get_or_insert_with(|| Chains::new(window, end - first));
+            let resumed = chains.resume(window, at, end, go_on);
             walked.breaks.push((at, resumed - at));
             at = resumed;
             continue;
@@ -327,34 +336,55 @@ fn heap(
     (end, None)
 }
 
-/// Where chunks follow each other again, after a place where they do not.
-fn resume(window: &mut Window<'_>, broken: u64, end: u64, go_on: &dyn Fn() -> bool) -> u64 {
-    let mut at = broken + HEADER;
-    let mut touched = at;
-    // Each place can lead far away and back.
-    let most = window.fills.saturating_add(((end - broken) / WINDOW as u64).saturating_mul(16)).saturating_add(256);
-    let mut fills = window.fills;
-    while at < end {
-        if at >= touched {
-            let Some((next, to)) = window.touched_from(at) else { return end };
-            (at, touched) = (next.next_multiple_of(HEADER), to);
-            continue;
-        }
-        if window.fills != fills {
-            fills = window.fills;
-            if fills > most || !go_on() {
-                return end;
-            }
-        }
-        if let Some((size, _)) = window.chunk(at, end)
-            && size < WINDOW as u64
-            && window.is_chain(at + size, end, 0) | window.is_chain(at + size, end, NON_MAIN_ARENA)
-        {
-            return at;
-        }
-        at += HEADER;
+/// The search for where chunks follow each other again in a heap, after places where they do not.
+struct Chains<'a> {
+    /// What chunks lead to: looked at apart, so that the window stays where it is.
+    ahead: Window<'a>,
+    /// How often that may still be looked at: of damage there can be much.
+    room: u64,
+}
+
+impl<'a> Chains<'a> {
+    /// For a heap of so many bytes.
+    fn new(window: &Window<'a>, bytes: u64) -> Chains<'a> {
+        let (each, least) = limits::CHAINS_TRIED;
+        let room = (bytes / WINDOW as u64).saturating_mul(each).saturating_add(least);
+        Chains { ahead: Window::new(window.source, window.touched, AHEAD), room }
     }
-    end
+
+    /// The first place behind `broken` where they do; the heap's end if there is none, or looking for it takes too long.
+    fn resume(&mut self, window: &mut Window<'_>, broken: u64, end: u64, go_on: &dyn Fn() -> bool) -> u64 {
+        let mut at = broken + HEADER;
+        let mut touched = at;
+        let mut fills = window.fills;
+        while at < end {
+            if at >= touched {
+                let Some((next, to)) = window.touched_from(at) else { return end };
+                (at, touched) = (next.next_multiple_of(HEADER), to);
+                continue;
+            }
+            if window.fills != fills {
+                fills = window.fills;
+                if !go_on() {
+                    return end;
+                }
+            }
+            if let Some((size, _)) = window.chunk(at, end)
+                && size < WINDOW as u64
+            {
+                if self.room == 0 || self.room.is_multiple_of(TOLD) && !go_on() {
+                    return end;
+                }
+                self.room -= 1;
+                let ahead = &mut self.ahead;
+                if ahead.is_chain(at + size, end, 0) || ahead.is_chain(at + size, end, NON_MAIN_ARENA) {
+                    return at;
+                }
+            }
+            at += HEADER;
+        }
+        end
+    }
 }
 
 /// Large chunks: each a mapping of its own once, though the kernel shows neighbours as one.

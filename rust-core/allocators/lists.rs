@@ -9,6 +9,7 @@
 //! fast bins.
 
 use crate::bytes::{uint, word};
+use crate::limits;
 use crate::process::Source;
 
 /// Bytes of a chunk's header, and what chunks are aligned to.
@@ -25,8 +26,7 @@ const FAST_BINS: u64 = 10;
 const BINS: u64 = 127;
 /// Of an arena's lists, those that must be as they can be for it to be believed, and those that must be empty.
 const SOUND: (usize, usize) = (120, 8);
-/// Links that are followed of what is no list, and links between two questions to the user.
-const TRIED: u64 = 1 << 16;
+/// Links between two questions to the user.
 const TOLD: u64 = 1 << 12;
 /// Bytes of the C library's data that are read at a time.
 const RUN: usize = 1 << 16;
@@ -84,6 +84,8 @@ pub struct Lists<'a> {
     go_on: &'a dyn Fn() -> bool,
     /// Links that may still be followed.
     room: u64,
+    /// There were more.
+    pub is_cut: bool,
     /// What malloc returned for them, and the bytes that could be used there.
     pub free: Vec<(u64, u64)>,
 }
@@ -97,7 +99,8 @@ impl<'a> Lists<'a> {
     /// None known, in heaps of so many bytes.
     pub fn new(source: &'a dyn Source, heaps: u64, go_on: &'a dyn Fn() -> bool) -> Lists<'a> {
         // A chunk is on one list, which is followed twice if its links are not protected.
-        Lists { source, go_on, room: (heaps / LEAST).saturating_mul(2).saturating_add(TRIED), free: Vec::new() }
+        let room = (heaps / LEAST).saturating_mul(2).saturating_add(limits::FREE_LINKS);
+        Lists { source, go_on, room, is_cut: false, free: Vec::new() }
     }
 
     /// Adds what is on the lists of a thread, which begin at `addr` in a chunk of `size` bytes, if that is what they
@@ -153,6 +156,7 @@ impl<'a> Lists<'a> {
         let mut mark = 0;
         let mut head = [0u8; 16];
         while at != 0 {
+            self.is_cut |= self.room == 0;
             self.room = self.room.checked_sub(1)?;
             let is_told = !self.room.is_multiple_of(TOLD) || (self.go_on)();
             if !at.is_multiple_of(HEADER) || at == mark || length == most || !is_told {

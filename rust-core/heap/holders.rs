@@ -11,11 +11,10 @@ use super::types::{Info, TypeId};
 use crate::bytes::Addr;
 use crate::layout::borrowed::{borrowed, only};
 use crate::layout::{DictKeys, Fields, Frames, InstanceDict};
+use crate::limits;
 use crate::objects::datetime::struct_size;
 use crate::objects::{Kind, Objects, flag};
 
-/// Bytes of the largest struct of which only some words are references.
-const ONLY: usize = 512;
 /// Bytes of `f_blockstack` (`CO_MAXBLOCKS` of three ints), before `f_localsplus`: what is unused of it is not set.
 const BLOCKS: usize = 20 * 12;
 
@@ -135,7 +134,7 @@ pub(super) fn holder(objects: &Objects, info: &Info) -> Holder {
     for known in objects.bases(&ty) {
         let name = objects.c_name(&known);
         if let Some(only) = only(name, rules.python2) {
-            let end = usize::try_from(known.basicsize).unwrap_or(0).min(header + ONLY);
+            let end = usize::try_from(known.basicsize).unwrap_or(0).min(header + limits::KNOWN_STRUCT);
             let is_reference = |at: &usize| only.iter().any(|word| header + *word as usize == *at);
             holder.borrowed.extend((header..end).step_by(8).filter(|at| !is_reference(at)));
             holder.items = false;

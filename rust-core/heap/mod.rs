@@ -47,6 +47,7 @@ use crate::diag::Diagnostic;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::objects::Objects;
+use crate::process::{Region, maps};
 use groups::Key;
 use loose::Loose;
 use owners::{DictAt, Owner, Owners};
@@ -120,8 +121,10 @@ impl Census {
         let poll = || memory.poll();
         let is_possible = |(_, end): &(u64, u64)| *end <= Loose::END;
         let largest = if memory.is_slow() { limits::SLOW_MAPPING } else { limits::MAPPING };
-        let (populated, left_out): (Vec<_>, Vec<_>) =
-            memory.populated().into_iter().filter(is_possible).partition(|(start, end)| end - start <= largest);
+        let (populated, mut left_out): (Vec<_>, Vec<_>) =
+            memory.populated().into_iter().partition(|part| is_possible(part) && part.1 - part.0 <= largest);
+        // Files and shared memory have no objects.
+        left_out.retain(|(start, _)| maps::find(&regions, *start).is_some_and(Region::is_anonymous));
         let pools = if rules.free_threaded {
             let segments = Segments::find(objects, reader.source(), &populated, &poll)?;
             Pools::of(segments, mapped, rules.pool)
@@ -248,6 +251,10 @@ impl Census {
             format!("malloc's chunks do not follow each other: {skipped} bytes were not looked at"),
             list(&mut breaks.iter().map(|(addr, _)| *addr)),
         );
+        if walked.is_some_and(|walked| walked.is_cut) {
+            let what = "malloc's lists of free chunks are damaged: some of these may be counted as objects";
+            say(1, what.to_owned(), "malloc".to_owned());
+        }
         let types = self.types.len();
         say(
             u64::from(types >= limits::COUNTED_TYPES),
@@ -255,11 +262,13 @@ impl Census {
             list(&mut self.types.last().iter().map(|(info, _)| info.addr)),
         );
         let left_out = self.scanned.left_out.iter();
-        let (huge, large): (Vec<_>, Vec<_>) = left_out.partition(|(start, end)| end - start > limits::MAPPING);
-        let gibibytes = limits::MAPPING >> 30;
+        let (beyond, left_out): (Vec<_>, Vec<_>) = left_out.partition(|(_, end)| *end > Loose::END);
+        let (huge, large): (Vec<_>, Vec<_>) =
+            left_out.into_iter().partition(|(start, end)| end - start > limits::MAPPING);
         let large_why = "are too large to be read through this connection were not looked at: a core has them";
-        let huge_why = format!("have more than {gibibytes} GiB were not looked at");
-        for (parts, why) in [(large, large_why), (huge, &huge_why)] {
+        let huge_why = format!("have more than {} GiB were not looked at", limits::MAPPING >> 30);
+        let beyond_why = "lie where Linux gives memory only to who asks for it were not looked at";
+        for (parts, why) in [(large, large_why), (huge, &huge_why), (beyond, beyond_why)] {
             let bytes = parts.iter().fold(0u64, |sum, (start, end)| sum.saturating_add(end - start));
             let what = format!("{bytes} bytes of mappings that {why}");
             say(parts.len() as u64, what, list(&mut parts.iter().map(|(start, _)| *start)));

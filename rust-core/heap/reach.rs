@@ -133,7 +133,8 @@ pub(super) fn complete(objects: &Objects, known: Known<'_>, reader: &Reader<'_>,
     if has_heaps && walked.breaks.is_empty() && allocator.is_none() {
         return Ok(());
     }
-    let populated = objects.memory.populated();
+    let mut populated = objects.memory.populated();
+    populated.retain(|(_, end)| *end <= Loose::END);
     let area = Area::new(&populated, &statics::data(objects));
     for one in &scanned.loose {
         area.claim(one.addr());
@@ -416,7 +417,8 @@ impl Follower<'_> {
             let last = |places: &[u64], i: usize| places.get(i).copied().unwrap_or(u64::MAX);
             let mut start = first.saturating_sub(BEFORE);
             let mut after = i + 1;
-            while last(places, after) - last(places, after - 1) <= GAP
+            while after < places.len()
+                && last(places, after) - last(places, after - 1) <= GAP
                 && last(places, after).saturating_add(LARGE as u64) - start <= RUN as u64
             {
                 after += 1;

@@ -118,10 +118,10 @@ pub(super) fn debug_marks(block: &[u8]) -> usize {
     }
 }
 
-/// Whether that can lie before an object: pointers or nulls, some of them with flags, or one of the small negative numbers
-/// that `gc_refs` has in what the garbage collector does not look at (up to 3.7; nothing else is set there then). Text that
-/// ends in the word where an object would have its count has none, and behind it, where nothing was written since, can be
-/// the type of an object that is gone.
+/// Whether that can lie before an object: pointers or nulls, some of them with flags, or one of the small negative
+/// numbers that `gc_refs` has in what the garbage collector does not look at (up to 3.7; nothing else is set there
+/// then). Text that ends in the word where an object would have its count has none, and behind it, where nothing was
+/// written since, can be the type of an object that is gone.
 #[inline]
 fn can_lead(before: &[u8]) -> bool {
     let mut words = before.chunks_exact(8).filter_map(|bytes| word(bytes, 0));

@@ -110,8 +110,8 @@ pub fn data(objects: &Objects) -> Vec<(u64, u64)> {
     // What a module's headers say is a claim.
     let mapped = |(start, end): (u64, u64)| {
         let first = regions.partition_point(|region| region.end <= start);
-        let regions = regions[first..].iter().take_while(move |region| region.start < end);
-        regions.map(|region| (region.start.max(start), region.end.min(end))).collect::<Vec<_>>()
+        let regions = regions[first..].iter().take_while(move |region| region.start < end.min(Loose::END));
+        regions.map(|region| (region.start.max(start), region.end.min(end).min(Loose::END))).collect::<Vec<_>>()
     };
     parts.into_iter().filter(|(start, end)| start < end).flat_map(mapped).collect()
 }

@@ -10,6 +10,7 @@ use super::statics;
 use super::tables::{More, Table, What};
 use super::types::TypeId;
 use crate::bytes::{uint, word};
+use crate::limits;
 use crate::objects::flag;
 use crate::process::Source;
 use std::collections::HashMap;
@@ -32,8 +33,8 @@ const BATCH: usize = 4096;
 const STRING: usize = 40;
 /// Tables between two questions to the user.
 const TOLD: usize = 256;
-/// Keys that are their own values, which are looked at in the end.
-const SAME: usize = 1 << 24;
+/// Bytes of the budget that a thread takes at a time.
+const PURSE: u64 = 1 << 20;
 /// Results that one `functools.lru_cache` can have here.
 const LINKS: u64 = 1 << 32;
 
@@ -44,6 +45,8 @@ pub(super) struct Walker<'a, V> {
     source: &'a dyn Source,
     /// Bytes of tables that may still be read: hostile ones could be read again and again.
     budget: &'a AtomicU64,
+    /// What this thread has already taken of it.
+    purse: u64,
     buffer: Vec<u8>,
     tables: Vec<Table>,
     left: Left,
@@ -72,7 +75,8 @@ impl Left {
 impl<'a, V: Visitor> Walker<'a, V> {
     /// One that has read nothing.
     pub fn new(ways: &'a Ways, visitor: &'a V, source: &'a dyn Source, budget: &'a AtomicU64) -> Walker<'a, V> {
-        Walker { ways, visitor, source, budget, buffer: vec![0; RUN], tables: Vec::new(), left: Left::default() }
+        let (buffer, tables, left) = (vec![0; RUN], Vec::new(), Left::default());
+        Walker { ways, visitor, source, budget, purse: 0, buffer, tables, left }
     }
 
     /// Has it read these tables too.
@@ -433,7 +437,7 @@ impl<'a, V: Visitor> Walker<'a, V> {
         };
         let mut pair = |key: u64, value: u64| {
             if key == value && key != 0 {
-                if same.len() < SAME {
+                if same.len() < limits::SAME_KEYS {
                     same.push((owner, key));
                 } else {
                     *missing = missing.saturating_add(16);
@@ -472,10 +476,12 @@ impl<'a, V: Visitor> Walker<'a, V> {
                     to = end(next).max(to);
                     after += 1;
                 }
-                if !self.afford(to - start) {
-                    self.left.missing = self.left.missing.saturating_add(to - start);
-                } else if to - start > RUN as u64 {
-                    self.long(&first, &mut buffer[..RUN], go_on);
+                if to - start > RUN as u64 {
+                    if self.afford(to - start) {
+                        self.long(&first, &mut buffer[..RUN], go_on);
+                    } else {
+                        self.left.missing = self.left.missing.saturating_add(to - start);
+                    }
                 } else {
                     let ahead = if matches!(first.what, What::Node(_)) { AHEAD as u64 } else { 0 };
                     let length = (to - start).max(ahead) as usize;
@@ -496,8 +502,19 @@ impl<'a, V: Visitor> Walker<'a, V> {
         self.buffer = buffer;
     }
 
-    fn afford(&self, bytes: u64) -> bool {
-        self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes)).is_ok()
+    fn afford(&mut self, bytes: u64) -> bool {
+        if self.purse < bytes {
+            // Threads that take little at a time wait for each other.
+            let budget = self.budget;
+            let take = |amount: u64| {
+                let less = |left: u64| left.checked_sub(amount);
+                budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok().then_some(amount)
+            };
+            self.purse += take(bytes.max(PURSE)).or_else(|| take(bytes)).unwrap_or(0);
+        }
+        let rest = self.purse.checked_sub(bytes);
+        self.purse = rest.unwrap_or(self.purse);
+        rest.is_some()
     }
 
     /// Reads a table that is longer than the buffer.

@@ -47,14 +47,15 @@ impl Copied {
         let source = memory.bulk().ok_or(Error::Fault { addr: Addr(0), cause: FaultCause::Refused })?;
         let (wanted, zeros) = wanted(&regions, memory);
         let total = wanted.iter().fold(0u64, |sum, (start, end)| sum.saturating_add(end - start));
-        let free = available();
-        if free.is_some_and(|free| total > free.saturating_sub(RESERVE)) {
-            let (needs, has) = (mebibytes(total), mebibytes(free.unwrap_or(0)));
-            return Err(Error::User(format!(
-                "The copy needs {needs} MiB of memory, and this machine has {has} MiB free."
-            )));
+        let needs = mebibytes(total);
+        for (free, whose) in [(available(), "this machine"), (left_of_own_groups(), "GDB's control group")] {
+            if let Some(free) = free.filter(|free| total > free.saturating_sub(RESERVE)) {
+                let has = mebibytes(free);
+                let what = format!("The copy needs {needs} MiB of memory, and {whose} has {has} MiB free.");
+                return Err(Error::User(what));
+            }
         }
-        let out_of_memory = |_| Error::User(format!("The copy needs {} MiB of memory.", mebibytes(total)));
+        let out_of_memory = |_| Error::User(format!("The copy needs {needs} MiB of memory."));
         let mut map = MmapMut::map_anon(usize::try_from(total).unwrap_or(usize::MAX).max(1)).map_err(out_of_memory)?;
         // No huge pages: where memory is in pieces the kernel first puts it together, while the process stands still.
         let gaps = copy(&*source, &wanted, &mut map, &|| memory.poll())?;
@@ -75,20 +76,30 @@ fn mebibytes(bytes: u64) -> u64 {
     bytes.div_ceil(1 << 20)
 }
 
-/// Bytes of memory that can be had without swapping, as the kernel estimates it, and as far as control groups let us.
+/// Bytes of memory that can be had without swapping, as the kernel estimates it.
 fn available() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let machine = line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)?;
-    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    Some(left_of_groups(&groups, Path::new("/sys/fs/cgroup")).map_or(machine, |left| left.min(machine)))
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// Bytes that the control groups of this process leave it.
+fn left_of_own_groups() -> Option<u64> {
+    left_of_groups(&std::fs::read_to_string("/proc/self/cgroup").ok()?, Path::new("/sys/fs/cgroup"))
 }
 
 /// Where a control group says how much memory its processes may have, how much they have, and how much of that is
 /// files' that can be had back: of the unified hierarchy, and of the one for memory before it (cgroups(7)).
-const GROUP: [&str; 5] = ["", "memory.max", "memory.current", "inactive_file", "active_file"];
-const GROUP1: [&str; 5] =
-    ["memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file", "total_active_file"];
+/// Beyond `memory.high` it does not fail, but waits.
+const GROUP: [&str; 6] = ["", "memory.max", "memory.high", "memory.current", "inactive_file", "active_file"];
+const GROUP1: [&str; 6] = [
+    "memory",
+    "memory.limit_in_bytes",
+    "memory.limit_in_bytes",
+    "memory.usage_in_bytes",
+    "total_inactive_file",
+    "total_active_file",
+];
 
 /// The least that the control groups in which this process is (`/proc/self/cgroup`), and those above them, leave. Where
 /// the group's own folder is not mounted, as in containers, the root is its own.
@@ -104,10 +115,10 @@ fn left_of_groups(groups: &str, mounted: &Path) -> Option<u64> {
     groups.lines().filter_map(of_line).min()
 }
 
-fn left_of(folder: &Path, [_, most, used, inactive, active]: [&str; 5]) -> Option<u64> {
+fn left_of(folder: &Path, [_, most, high, used, inactive, active]: [&str; 6]) -> Option<u64> {
     let text = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
     let number = |name: &str| text(name)?.trim().parse::<u64>().ok();
-    let (most, used) = (number(most)?, number(used)?);
+    let (most, used) = (number(most).into_iter().chain(number(high)).min()?, number(used)?);
     let statistics = text("memory.stat").unwrap_or_default();
     let of_files = |line: &str| {
         let (name, bytes) = line.split_once(' ')?;
@@ -294,12 +305,16 @@ mod tests {
         write("a/memory.stat", "anon 600\nfile 300\ninactive_file 200\nactive_file 50\n");
         write("a/b/memory.max", "max\n");
         write("a/b/memory.current", "100\n");
+        write("d/memory.max", "1000\n");
+        write("d/memory.high", "800\n");
+        write("d/memory.current", "100\n");
         write("memory/c/memory.limit_in_bytes", "500\n");
         write("memory/c/memory.usage_in_bytes", "100\n");
         let left = |groups| left_of_groups(groups, &mounted);
-        let found = [left("0::/a/b\n"), left("0::/\n"), left("5:cpu:/c\n4:memory,pids:/c\n0::/x\n"), left("")];
+        let groups = ["0::/a/b\n", "0::/\n", "5:cpu:/c\n4:memory,pids:/c\n0::/x\n", "", "0::/d"];
+        let found = groups.map(left);
         std::fs::remove_dir_all(&mounted).unwrap();
-        assert_eq!(found, [Some(350), None, Some(400), None]);
+        assert_eq!(found, [Some(350), None, Some(400), None, Some(700)]);
     }
 
     #[test]

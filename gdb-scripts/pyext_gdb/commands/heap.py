@@ -34,14 +34,14 @@ SAVE = option("--save", type=path, metavar="FILE", help="keep the census in FILE
 DIFF = option("--diff", type=path, metavar="FILE", help="compare with FILE: what grew, and what is new")
 
 #: What chooses, orders and widens the rows of a table, and which of it goes with the forms that are no table.
-OF_TABLES = (BY, SORT, ROWS, TYPE, OF, ALLOCATED, NATIVE)
+OF_TABLES = (BY, SORT, ROWS, TYPE, OF, ALLOCATED, NATIVE, JSON)
 GOES_WITH = {
-    "--check": (ROWS,),
-    "--save": (),
-    "--diff": (BY, SORT, ROWS, TYPE),
-    "--detach-copy": (),
+    "--check": (ROWS, JSON),
+    "--save": (JSON,),
+    "--diff": (BY, SORT, ROWS, TYPE, JSON),
+    "--detach-copy": (JSON,),
     "--drop-copy": (),
-    "more": (),
+    "more": (JSON,),
 }
 
 #: What was shown last, for `py-heap more`.
@@ -75,7 +75,7 @@ def py_heap(rest, check, detach_copy, drop_copy, **options):
         answer = session.ask_heap("check", limit=options["limit"], json=options["json"])
     elif rest == "more":
         _last["skip"] += _last["limit"]
-        answer = _ask(_last)
+        answer = _ask(dict(_last, json=options["json"]))
     else:
         options["of"] = [which(one) for one in words.parts(options["of"] or "")]
         options["skip"] = 0
