@@ -49,7 +49,7 @@ bench-heap: setup build
 bench-large: setup build
 	$(VENV)/python benches/heap.py --large
 
-# The randomised tests whole; writes docs/soak.md. Half an hour on two cores.
+# The randomised tests whole; writes docs/soak.md. Ten to thirty minutes on two cores.
 soak: setup build
 	$(VENV)/python tools/soak.py --seed $${SEED:-1}
 
