@@ -9,7 +9,7 @@ use super::owners::DictAt;
 use super::sizes::Rule;
 use super::types::{Info, TypeId};
 use crate::bytes::Addr;
-use crate::layout::borrowed::{borrowed, only};
+use crate::layout::borrowed::{borrowed, half, only};
 use crate::layout::{DictKeys, Fields, Frames, InstanceDict};
 use crate::limits;
 use crate::objects::datetime::struct_size;
@@ -125,6 +125,10 @@ pub(super) fn holder(objects: &Objects, info: &Info) -> Holder {
         // gi_running, a char and nothing (3.9 and older).
         holder.borrowed.push(header + 8);
     }
+    if ty.kind == Kind::Code {
+        // An int, behind which nobody sets four bytes in 2.7 and 3.8 to 3.10.
+        holder.borrowed.extend(at(&fields.code.co_firstlineno).map(|line| line / 8 * 8));
+    }
     inside(&mut holder, fields, rules.keys == DictKeys::OpenTable);
     if let Some(state) = at(&fields.generator.gi_frame_state).filter(|_| ty.tp_name == "generator") {
         // gi_origin_or_finalizer before four chars, which is set in coroutines and asynchronous generators only.
@@ -139,6 +143,8 @@ pub(super) fn holder(objects: &Objects, info: &Info) -> Holder {
             holder.borrowed.extend((header..end).step_by(8).filter(|at| !is_reference(at)));
             holder.items = false;
         }
+        let half = half(name, known.basicsize.saturating_sub(header as u64));
+        holder.borrowed.extend(half.and_then(|at| usize::try_from(at).ok()).map(|at| header + at));
         let words = borrowed(name);
         holder.borrowed.extend(words.iter().map(|word| header + *word as usize));
         // Each base with a place for weak references has its own.

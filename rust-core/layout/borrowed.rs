@@ -19,6 +19,8 @@ pub fn borrowed(name: &str) -> &'static [u32] {
         "functools.partial" => &[40],
         // localdict
         "_thread._localdummy" | "thread._localdummy" => &[0],
+        // b_bitmap and c_hash, of 32 bits each (3.7, PEP 567)
+        "hamt_bitmap_node" | "hamt_collision_node" => &[8],
         // var_cached (3.7, PEP 567)
         "ContextVar" | "_contextvars.ContextVar" => &[16],
         _ => &[],
@@ -30,9 +32,21 @@ pub fn only(name: &str, python2: bool) -> Option<&'static [u32]> {
     match name {
         // Its digits are bytes.
         "decimal.Decimal" => Some(&[]),
+        // groupindex, indexgroup, pattern. flags and isbytes are ints: with what was behind them before they can be an
+        // address where the heap lies beside a multiple of 4 GiB.
+        "re.Pattern" | "_sre.SRE_Pattern" => Some(&[16, 24, 32]),
+        // locked is a char, and since 3.13 the mutex.
+        "_thread.lock" | "thread.lock" => Some(&[]),
         // mbuf has the reference to the object, view.obj has none (3.3, bpo-10181); suboffsets are set where there
         // are some.
         "memoryview" if !python2 => Some(&[8]),
         _ => None,
     }
+}
+
+/// Where an object of the type called `name`, whose struct has `size` bytes behind `PyObject`, has 32 bits with as many
+/// behind them that nobody sets: the `func_version` of functions, the last member (3.11).
+pub fn half(name: &str, size: u64) -> Option<u64> {
+    // 3.10 has 112.
+    (name == "function" && size >= 120).then(|| size - 8)
 }

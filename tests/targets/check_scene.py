@@ -13,6 +13,7 @@ import functools
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -44,6 +45,15 @@ class More(object):
 
 class Less(object):
     """Counted less often than it is held."""
+
+
+class Asked(object):
+    """The last whose property was asked for: 3.5 to 3.7 keep a tuple with it that does not count it (cached_args in
+    property_descr_get, Objects/descrobject.c)."""
+
+    @property
+    def name(self):
+        return None
 
 
 class InFrame(object):
@@ -173,7 +183,14 @@ def everything():
 def main():
     # As tests/rig/target.py calls it.
     path, fifo, mode = sys.argv[1:4]
+    heaplib.beside_4_gib()
     kept = everything()
+    # Their flags are an int, with four bytes behind it that nobody sets.
+    flags = getattr(re, "ASCII", re.DOTALL | re.VERBOSE)
+    kept.append([re.compile("%d" % number, flags) for number in range(300)])
+    kept.append(Asked())
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept[-1]))
+    kept.append(kept[-1].name)
     kept.append((argparse, email.parser, logging, threading, unittest, xml.etree.ElementTree))
     kept.append([[More() for _ in range(7)], [Less() for _ in range(5)]])
     for one in kept[-1][0]:

@@ -54,6 +54,25 @@ def static_memory():
     return found
 
 
+def beside_4_gib():
+    """From now on large memory comes from above a multiple of 4 GiB, then from below it: a pointer whose lower half was
+    overwritten with a small number can be the address of an object there."""
+    # A static executable has no ctypes, and other programs would have its objects.
+    import ctypes
+
+    mmap = ctypes.CDLL(None).mmap
+    mmap.restype = ctypes.c_void_p
+    size, number = ctypes.c_size_t, ctypes.c_int
+    mmap.argtypes = [ctypes.c_void_p, size, number, number, number, ctypes.c_long]
+
+    def reserve(length):
+        # MAP_PRIVATE, MAP_ANONYMOUS and MAP_NORESERVE, and nobody may touch it.
+        return mmap(None, length, 0, 0x4022, -1, 0)
+
+    # What is so large has no room between libraries.
+    reserve(reserve(8 << 20) % (1 << 32) - (4 << 20))
+
+
 def ready(fifo):
     """Tell tests/rig/target.py that the truth is written and nothing changes any more."""
     os.write(os.open(fifo, os.O_WRONLY), b"!")
