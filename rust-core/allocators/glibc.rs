@@ -94,13 +94,10 @@ struct Roots {
 }
 
 impl Roots {
-    /// All free chunks on the lists, in address order.
-    fn free(mut self, source: &dyn Source, data: &[(u64, u64)], go_on: &dyn Fn() -> bool) -> (Vec<(u64, u64)>, bool) {
+    /// Adds all free chunks on the lists to what was `walked`, in address order.
+    fn free(mut self, source: &dyn Source, data: &[(u64, u64)], go_on: &dyn Fn() -> bool, walked: &mut Walked) {
         let mut lists = Lists::new(source, self.bytes, go_on);
         for (addr, size) in &self.threads {
-            if !go_on() {
-                return (Vec::new(), false);
-            }
             lists.thread(*addr, *size);
         }
         self.tops.sort_unstable();
@@ -120,7 +117,7 @@ impl Roots {
         }
         lists.free.sort_unstable();
         lists.free.dedup();
-        (lists.free, lists.is_cut)
+        (walked.free, walked.is_cut) = (lists.free, lists.is_cut);
     }
 }
 
@@ -238,7 +235,7 @@ pub fn walk(
             None => mapped(&mut window, start, *end, elsewhere, go_on, visit),
         }
     }
-    (walked.free, walked.is_cut) = roots.free(source, places.data, go_on);
+    roots.free(source, places.data, go_on, &mut walked);
     walked
 }
 

@@ -82,7 +82,7 @@ pub fn may_be_lists(size: u64, contents: &[u8]) -> bool {
 pub struct Lists<'a> {
     source: &'a dyn Source,
     go_on: &'a dyn Fn() -> bool,
-    /// Links that may still be followed.
+    /// Links that may still be followed: none when the user has stopped it.
     room: u64,
     /// There were more.
     pub is_cut: bool,
@@ -158,8 +158,10 @@ impl<'a> Lists<'a> {
         while at != 0 {
             self.is_cut |= self.room == 0;
             self.room = self.room.checked_sub(1)?;
-            let is_told = !self.room.is_multiple_of(TOLD) || (self.go_on)();
-            if !at.is_multiple_of(HEADER) || at == mark || length == most || !is_told {
+            if self.room.is_multiple_of(TOLD) && !(self.go_on)() {
+                self.room = 0;
+            }
+            if !at.is_multiple_of(HEADER) || at == mark || length == most {
                 return None;
             }
             if length.is_power_of_two() {

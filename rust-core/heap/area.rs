@@ -3,6 +3,7 @@
 //! Invariant: a place is claimed once, however many threads meet it; what the bits take is bounded.
 
 use crate::limits;
+use crate::process::maps;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -54,7 +55,7 @@ impl Area {
             parts.push((start, end));
         }
         parts.retain(|(start, end)| start < end);
-        let total = parts.iter().fold(0u64, |sum, (start, end)| sum.saturating_add(end - start));
+        let total = maps::total(&parts);
         let mut shift = PIECE;
         while total >> shift > limits::AREA {
             shift += 1;

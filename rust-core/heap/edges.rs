@@ -20,7 +20,7 @@ use super::walk::{LOOSE, Left, Walker};
 use crate::error::Result;
 use crate::layout::{Fields, Rules, Slot};
 use crate::objects::Objects;
-use crate::process::Source;
+use crate::process::{Source, maps};
 use std::sync::atomic::AtomicU64;
 
 /// Is told of every object and every reference, by several threads.
@@ -41,8 +41,7 @@ pub struct Edges<'a> {
 /// Bytes of tables that one pass over all references may read, in a process that has touched these parts of its memory:
 /// tables do not overlap, but what is damaged may.
 pub(super) fn budget(populated: &[(u64, u64)]) -> AtomicU64 {
-    let bytes = populated.iter().fold(0u64, |sum, (start, end)| sum.saturating_add(end.saturating_sub(*start)));
-    AtomicU64::new(bytes.saturating_mul(4))
+    AtomicU64::new(maps::total(populated).saturating_mul(4))
 }
 
 /// Where objects of this build have their references.

@@ -269,7 +269,7 @@ impl Census {
         let huge_why = format!("have more than {} GiB were not looked at", limits::MAPPING >> 30);
         let beyond_why = "lie where Linux gives memory only to who asks for it were not looked at";
         for (parts, why) in [(large, large_why), (huge, &huge_why), (beyond, beyond_why)] {
-            let bytes = parts.iter().fold(0u64, |sum, (start, end)| sum.saturating_add(end - start));
+            let bytes = maps::total(&parts);
             let what = format!("{bytes} bytes of mappings that {why}");
             say(parts.len() as u64, what, list(&mut parts.iter().map(|(start, _)| *start)));
         }

@@ -19,7 +19,7 @@ use crate::layout::{Fields, Ints, RefCount, Rules};
 use crate::limits;
 use crate::locate::statics::SINGLETONS;
 use crate::objects::{Objects, flag};
-use crate::process::{Region, Source};
+use crate::process::{Region, Source, maps};
 use std::collections::HashSet;
 
 /// What cannot be read alone.
@@ -60,16 +60,13 @@ impl Places {
         let regions = memory.regions();
         let mut parts = Vec::new();
         for (start, end) in data(objects) {
-            let first = regions.partition_point(|region| region.end <= start);
-            for region in regions[first..].iter().take_while(|region| region.start < end) {
-                let (start, end) = (start.max(region.start), end.min(region.end));
-                if region.path.starts_with('/') {
-                    parts.push((start, end, region.writable));
-                } else {
-                    // Zeros that were never touched.
-                    let touched = memory.populated_of(region).into_iter();
-                    parts.extend(touched.map(|(a, b)| (a.max(start), b.min(end), true)).filter(|(a, b, _)| a < b));
-                }
+            let Some(region) = maps::find(&regions, start) else { continue };
+            if region.path.starts_with('/') {
+                parts.push((start, end, region.writable));
+            } else {
+                // Zeros that were never touched.
+                let touched = memory.populated_of(region).into_iter();
+                parts.extend(touched.map(|(a, b)| (a.max(start), b.min(end), true)).filter(|(a, b, _)| a < b));
             }
         }
         // A file's last page and the zeros behind it are two mappings, and an object can be in both.
@@ -87,7 +84,7 @@ impl Places {
 
 /// The writable data of the program and its libraries, what they have made read-only after its start included, and
 /// the interpreters' states: since 3.12 they have objects in them, and before gh-91058 they are memory of malloc's.
-/// In address order, without overlaps.
+/// In address order, without overlaps, each in one mapping.
 pub fn data(objects: &Objects) -> Vec<(u64, u64)> {
     let memory = &objects.memory;
     let regions = memory.regions();

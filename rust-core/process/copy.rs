@@ -46,7 +46,7 @@ impl Copied {
         let regions = memory.regions().to_vec();
         let source = memory.bulk().ok_or(Error::Fault { addr: Addr(0), cause: FaultCause::Refused })?;
         let (wanted, zeros) = wanted(&regions, memory);
-        let total = wanted.iter().fold(0u64, |sum, (start, end)| sum.saturating_add(end - start));
+        let total = maps::total(&wanted);
         let needs = mebibytes(total);
         for (free, whose) in [(available(), "this machine"), (left_of_own_groups(), "GDB's control group")] {
             if let Some(free) = free.filter(|free| total > free.saturating_sub(RESERVE)) {

@@ -6,7 +6,7 @@
 //! windows and never mapped: a file that shrinks under a mapping would kill the debugger.
 
 use super::files::{Limited, open_regular};
-use super::maps::{Region, apart};
+use super::maps::{Part, Region, apart};
 use super::{Bulk, Memory, Source};
 use crate::bytes::{self, Addr};
 use crate::error::{Error, FaultCause, Result};
@@ -22,7 +22,6 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, PoisonError, RwLock};
 
-#[derive(Clone, Copy)]
 struct Segment {
     start: u64,
     /// Bytes that are in the file.
@@ -33,18 +32,19 @@ struct Segment {
     file_offset: u64,
 }
 
-/// As [`apart`] does with regions.
-fn segments_apart(segments: &mut Vec<Segment>) {
-    segments.retain(|segment| segment.memory_size > 0);
-    segments.sort_by_key(|segment| (segment.start, segment.memory_size));
-    let next = segments.iter().skip(1).map(|segment| segment.start).chain([u64::MAX]).collect::<Vec<_>>();
-    for (segment, next) in segments.iter_mut().zip(next) {
-        let room = next - segment.start;
-        segment.memory_size = segment.memory_size.min(room);
-        segment.promised = segment.promised.min(room);
-        segment.file_size = segment.file_size.min(room);
+impl Part for Segment {
+    fn span(&self) -> (u64, u64) {
+        // One without memory is none; one that claims to have more in the file than in memory ends with that.
+        let size = if self.memory_size > 0 { self.memory_size.max(self.promised) } else { 0 };
+        (self.start, self.start.saturating_add(size))
     }
-    segments.retain(|segment| segment.memory_size > 0);
+
+    fn cut(&mut self, end: u64) {
+        let size = end - self.start;
+        self.memory_size = self.memory_size.min(size);
+        self.promised = self.promised.min(size);
+        self.file_size = self.file_size.min(size);
+    }
 }
 
 /// A file whose pages stand in for those that the core left out.
@@ -167,7 +167,7 @@ impl CoreFile {
                 _ => {}
             }
         }
-        segments_apart(&mut segments);
+        apart(&mut segments);
         let overlapping = apart(&mut regions);
         let mut core = CoreFile {
             contents: Arc::new(Contents { file, segments, attached: RwLock::default() }),

@@ -40,19 +40,45 @@ pub fn find(regions: &[Region], addr: u64) -> Option<&Region> {
     regions[..after].last().filter(|r| r.contains(addr))
 }
 
-/// Puts regions in address order, each of which ends where the next one begins at the latest; how many overlapped. All
-/// that looks at memory part by part relies on it, and a file can say anything.
-pub fn apart(regions: &mut Vec<Region>) -> usize {
-    regions.retain(|region| region.start < region.end);
-    regions.sort_by_key(|region| (region.start, region.end));
-    let next = regions.iter().skip(1).map(|region| region.start).chain([u64::MAX]).collect::<Vec<_>>();
-    let mut overlapping = 0;
-    for (region, next) in regions.iter_mut().zip(next) {
-        overlapping += usize::from(region.end > next);
-        region.end = region.end.min(next);
+/// A part of an address space.
+pub trait Part {
+    /// First address, and one past the last.
+    fn span(&self) -> (u64, u64);
+    /// Lets it end at `end`, which is not beyond its end.
+    fn cut(&mut self, end: u64);
+}
+
+impl Part for Region {
+    fn span(&self) -> (u64, u64) {
+        (self.start, self.end)
     }
-    regions.retain(|region| region.start < region.end);
+
+    fn cut(&mut self, end: u64) {
+        self.end = end;
+    }
+}
+
+/// Puts parts in address order, each of which ends where the next one begins at the latest; how many overlapped. All
+/// that looks at memory part by part relies on it, and a file can say anything.
+pub fn apart<P: Part>(parts: &mut Vec<P>) -> usize {
+    let is_some = |part: &P| part.span().0 < part.span().1;
+    parts.retain(is_some);
+    parts.sort_by_key(P::span);
+    let next = parts.iter().skip(1).map(|part| part.span().0).chain([u64::MAX]).collect::<Vec<_>>();
+    let mut overlapping = 0;
+    for (part, next) in parts.iter_mut().zip(next) {
+        if part.span().1 > next {
+            overlapping += 1;
+            part.cut(next);
+        }
+    }
+    parts.retain(is_some);
     overlapping
+}
+
+/// Bytes of all of these parts.
+pub fn total<'a>(parts: impl IntoIterator<Item = &'a (u64, u64)>) -> u64 {
+    parts.into_iter().fold(0, |sum, (start, end)| sum.saturating_add(end.saturating_sub(*start)))
 }
 
 /// Parses `/proc/PID/maps`. Lines that do not parse are left out: a line is a kernel's word, and a

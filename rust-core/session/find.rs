@@ -20,6 +20,7 @@ use crate::objects::repr::Style;
 use crate::objects::value::Value;
 use crate::objects::{Kind, Objects, Type};
 use crate::report::find::{Found, Hit, found};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Instant;
@@ -53,7 +54,7 @@ pub fn find(attached: &Attached, request: &Request) -> Result<Response> {
     }
     let limit = options.limit.unwrap_or(SHOWN).min(limits::FOUND);
     let mut hits: Vec<(Addr, TypeId)> = Vec::new();
-    let (mut matched, mut unreadable, mut unknown, mut without_text) = (0u64, 0u64, 0u64, 0u64);
+    let (mut matched, unreadable, mut unknown) = (0u64, Cell::new(0u64), 0u64);
     let mut has_attributes = |addr: Addr, ty: &Type| {
         attributes.iter_mut().all(|wanted| match wanted.is_in(addr, ty, request.style()) {
             Ok(Some(found)) => found,
@@ -62,7 +63,7 @@ pub fn find(attached: &Attached, request: &Request) -> Result<Response> {
                 false
             }
             Err(_) => {
-                unreadable += 1;
+                unreadable.update(|count| count + 1);
                 false
             }
         })
@@ -93,7 +94,7 @@ pub fn find(attached: &Attached, request: &Request) -> Result<Response> {
             let Some(ty) = types.of(objects, seen.addr, seen.id) else { return true };
             let has_text = value.as_ref().is_none_or(|regex| {
                 let text = texts.of(ty.kind, seen);
-                without_text += u64::from(text.is_none());
+                unreadable.update(|count| count + u64::from(text.is_none()));
                 text.is_some_and(|text| regex.is_match(text))
             });
             let fits = has_text && size.is_none_or(|range| range.fits(size_of(objects, census, &sizing, seen)));
@@ -111,7 +112,7 @@ pub fn find(attached: &Attached, request: &Request) -> Result<Response> {
         let typed = crate::objects::text::plain(typed);
         remarks.add(format!("no object is of a type called {typed}: py-heap lists the types"), "--type");
     }
-    unreadable += missed + without_text;
+    let unreadable = unreadable.get() + missed;
     if unreadable > 0 {
         remarks.add(format!("{unreadable} objects could not be read: some may be missing"), "heap");
     }
